@@ -1,0 +1,1 @@
+"""Tables of facts about base images and distribution packages, with their sources."""

@@ -1,0 +1,1 @@
+"""The transforms: one module each, found by name, never registered."""

@@ -1,0 +1,1 @@
+"""Tables of measured facts about language packages, with their sources."""
