@@ -1,0 +1,268 @@
+"""The words the whole tool speaks: what is seen, what may be done, and how it ended.
+
+Everything here is a value: frozen, compared by content, safe to share. Expected endings are values too
+(`Changed`, `Unchanged`, `Refused`); exceptions are for bad input and for bugs.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from msrefactor.context import BuildContext
+    from msrefactor.tree import Dockerfile
+    from msrefactor.uses import Use
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Where a fact was read: a file as the user knows it, its 1-based line if there is one, the text there."""
+
+    file: str
+    line: int | None
+    text: str
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{place}: {self.text}" if self.text else place
+
+
+class Risk(enum.Enum):
+    """How sure a change is."""
+
+    SAFE = "safe"
+    """The runtime contract is kept and every need was found in the new final stage."""
+    REVIEW = "review"
+    """Rests on a named assumption; done only with `--unsafe`."""
+    SUGGEST = "suggest"
+    """Shown, never written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that a transform did, as a reviewer wants it told."""
+
+    reason: str
+    """A clause a reviewer can act on, without a final stop."""
+    risk: Risk = Risk.SAFE
+    line: int | None = None
+    """The line in the file before the change that it is about."""
+    evidence: tuple[Evidence, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    """What must hold and wasn't proved; never empty when the risk is REVIEW."""
+    saved_mb: float | None = None
+    """Estimated decrease of the final image in megabytes (10^6 bytes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """An instruction of the file before that is left out on purpose, and why."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The transform has a new file to offer."""
+
+    dockerfile: Dockerfile
+    changes: tuple[Change, ...]
+    removals: tuple[Removal, ...] = ()
+    """Every instruction that isn't in the new file any more; the check compares."""
+    needs: tuple[Need, ...] = ()
+    """The runtime contract as far as the transform proved it, for `--explain`."""
+
+    @property
+    def risk(self) -> Risk:
+        """The highest risk of its changes."""
+        order = list(Risk)
+        return max((change.risk for change in self.changes), key=order.index, default=Risk.SAFE)
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """There is nothing for the transform to do."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The transform would apply, but something it must know isn't known."""
+
+    code: str
+    """The obstacle's name in kebab-case, one of `REFUSALS`."""
+    detail: str
+    """What was met, as one clause."""
+    evidence: tuple[Evidence, ...] = ()
+    remedy: str = ""
+    """What would lift the obstacle, as an instruction to the reader; by default the one in `REFUSALS`."""
+
+
+Outcome: TypeAlias = Changed | Unchanged | Refused
+
+
+class NeedKind(enum.Enum):
+    """What a running container can need."""
+
+    COMMAND = "command"
+    PATH = "path"
+    LIBRARY = "library"
+    PACKAGE = "package"
+    USER = "user"
+    ENVIRONMENT = "environment"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something the running container uses, who says so, and where the final stage has it."""
+
+    kind: NeedKind
+    name: str
+    evidence: Evidence
+    provider: str | None = None
+    """Where the final stage has it, in words; None while not found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user chose; the same for every file of a run."""
+
+    unsafe: bool = False
+    runtime: str = "smallest"
+    """The lowest runtime base allowed: `smallest` (scratch where proved), `distroless` or `slim`."""
+    select: frozenset[str] = frozenset()
+    ignore: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything a transform may look at."""
+
+    dockerfile: Dockerfile
+    context: BuildContext
+    uses: tuple[Use, ...] = ()
+    path: Path | None = None
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def name(self) -> str:
+        """The file as the user calls it, for evidence."""
+        return str(self.path) if self.path is not None else "Dockerfile"
+
+
+class Phase(enum.IntEnum):
+    """When a transform runs; within a phase the order is by name."""
+
+    REPAIR = 10
+    SPLIT = 20
+    SHRINK = 30
+    REORDER = 40
+    CLEAN = 50
+    MOUNT = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """A rewrite: a name, when it runs, and a pure function."""
+
+    name: str
+    summary: str
+    phase: Phase
+    apply: Callable[[View], Outcome]
+    by_default: bool = True
+    """False: it runs only when selected by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One transform's turn on one file."""
+
+    transform: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """All that happened to one file; the diff, the reports and the exit code are functions of it."""
+
+    path: Path | None
+    before: str
+    after: str
+    steps: tuple[Step, ...] = ()
+    error: str | None = None
+    """One line `line:column: message` when the file couldn't be read or parsed."""
+    internal_error: str | None = None
+    """What our own check found wrong with our own output; the file is left alone."""
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the text differs."""
+        return self.before != self.after
+
+
+REFUSALS: Mapping[str, tuple[str, str]] = {
+    "ambiguous-ecosystem": (
+        "more than one language builds something here",
+        "split the file by language, or name the artifacts with COPY --from yourself",
+    ),
+    "base-unknown": (
+        "nothing is known about the base image",
+        "use an official image, or write down in the Dockerfile what the image sets",
+    ),
+    "build-variable": (
+        "a build step depends on a variable without a default",
+        "give the ARG a default value",
+    ),
+    "check-failed": ("the result did not pass the static proof", "please report it with the Dockerfile"),
+    "compiles-at-start": (
+        "the container builds or installs something when it starts",
+        "build in a RUN step and start the result",
+    ),
+    "context-unknown": (
+        "the build context can't be seen",
+        "run in the project's folder, or name it with --context",
+    ),
+    "development-image": (
+        "the container is made for work on the source",
+        "write a Dockerfile for production beside it",
+    ),
+    "install-reads-source": ("the install step reads the application's source", "nothing to do"),
+    "install-mode": (
+        "the install step is written in a form that isn't understood",
+        "use a plain install command",
+    ),
+    "onbuild": ("ONBUILD triggers run in other people's builds", "move them into the images that need them"),
+    "opaque-step": (
+        "a RUN step isn't understood, so nobody knows what it writes",
+        "write it in plain POSIX shell, or move it into a script of its own stage",
+    ),
+    "parsers-disagree": (
+        "dockerfile-parse reads this file differently",
+        "write the instruction it misreads in a plainer form",
+    ),
+    "runtime-library": (
+        "the run-time library of a build package isn't known",
+        "add the run-time package to the install list",
+    ),
+    "unknown-artifact": (
+        "what the build produces, or where, isn't known",
+        "name the output in the build command (for example with -o)",
+    ),
+    "unknown-release": (
+        "which distribution release the base image has isn't known",
+        "write the release into the tag",
+    ),
+    "need-not-found": (
+        "something the container uses wasn't found in the new final stage",
+        "copy or install it explicitly",
+    ),
+    "unproved": ("the split rests on an assumption", "read the assumption and pass --unsafe"),
+    "windows": ("Windows containers aren't handled", "nothing to do"),
+}
+"""Each obstacle's name: what it means, and what would lift it."""
