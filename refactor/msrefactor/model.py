@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where a fact was read: a file as the user knows it, its 1-based line if there is one, the text there."""
+    """Where a fact was read: the file as the user calls it, its 1-based line if any, the text there."""
 
     file: str
     line: int | None
