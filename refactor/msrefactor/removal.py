@@ -1,0 +1,119 @@
+"""Deleting words from an instruction that spans lines, the way a careful author would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from msrefactor.syntax import Line
+
+_BLANKS: Final = " \t"
+_OPERATORS: Final = frozenset({"&&", "||", ";", "|", "&"})
+
+
+class _Row:
+    """A physical line while it is being edited: the text before its mark, and the mark with the newline."""
+
+    __slots__ = ("content", "is_gone", "kind", "tail")
+
+    def __init__(self, kind: str, content: str, tail: str) -> None:
+        self.kind = kind
+        self.content = content
+        self.tail = tail
+        self.is_gone = False
+
+
+def without_spans(source: str, lines: Sequence[Line], spans: Sequence[tuple[int, int]]) -> tuple[str, str]:
+    """Return the source without the spans, and the comments that must now stand before the instruction.
+
+    A line left with nothing disappears. One left with only `&&` or the like gives it to the line before. When
+    the last line disappears, the line before loses its mark, and comments between the two go above that line.
+    """
+    rows: list[_Row] = []
+    last_text = max(index for index, line in enumerate(lines) if line.kind == "text")
+    previous: _Row | None = None
+    for line in lines:
+        row = _Row(line.kind, source[line.start : line.content_end], source[line.content_end : line.stop])
+        rows.append(row)
+        if line.kind != "text":
+            continue
+        cuts = _cuts_in_line(source, line, spans)
+        if cuts:
+            _cut_row(row, source, line, cuts)
+            left = row.content.strip(_BLANKS)
+            starts_with_cut = not source[line.content_start : cuts[0][0]].strip(_BLANKS)
+            if previous is not None and left in _OPERATORS and starts_with_cut:
+                before = source[cuts[-1][1] : line.content_end]
+                _append(previous, before[: len(before) - len(before.lstrip(_BLANKS))] + left)
+                row.is_gone = True
+            elif previous is not None and not left:
+                row.is_gone = True
+        if not row.is_gone:
+            previous = row
+    rest = source[lines[-1].stop :]
+    if not rows[last_text].is_gone or lines[last_text].is_continued or previous is None:
+        return "".join(row.content + row.tail for row in rows if not row.is_gone) + rest, ""
+    previous.tail = rows[last_text].tail
+    indentation = source[lines[0].start : lines[0].content_start]
+    before, end, comments = _closed_rows(rows, rows.index(previous))
+    if before:
+        return before + "".join(comments) + end + rest, ""
+    return end + rest, "".join(indentation + comment.lstrip(_BLANKS) for comment in comments)
+
+
+def _closed_rows(rows: list[_Row], last: int) -> tuple[str, str, list[str]]:
+    """Return what stands before row `last`, that row as the instruction's end, and the comments after it."""
+    comments = [row.content + row.tail for row in rows[last + 1 :] if row.kind == "comment"]
+    before = "".join(row.content + row.tail for row in rows[:last] if not row.is_gone)
+    return before, rows[last].content.rstrip(_BLANKS) + rows[last].tail, comments
+
+
+def _cuts_in_line(source: str, line: Line, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the parts of the spans that lie in the line, those with only blanks between them as one."""
+    cuts: list[tuple[int, int]] = []
+    for span_start, span_end in spans:
+        start = max(span_start, line.content_start)
+        end = min(span_end, line.content_end)
+        if start >= end:
+            continue
+        if cuts and not source[cuts[-1][1] : start].strip(_BLANKS):
+            cuts[-1] = (cuts[-1][0], end)
+        else:
+            cuts.append((start, end))
+    return cuts
+
+
+def _cut_row(row: _Row, source: str, line: Line, cuts: list[tuple[int, int]]) -> None:
+    pieces = [source[line.start : line.content_start]]
+    position = line.content_start
+    for start, end in cuts:
+        left = start
+        while left > position and source[left - 1] in _BLANKS:
+            left -= 1
+        right = end
+        while right < line.content_end and source[right] in _BLANKS:
+            right += 1
+        is_first = left == line.content_start
+        if is_first or (right > end and right < line.content_end):
+            pieces.append(source[position:start])
+            position = right
+        else:
+            pieces.append(source[position:left])
+            position = end
+    pieces.append(source[position : line.content_end])
+    content = "".join(pieces)
+    blanks = len(content) - len(content.rstrip(" "))
+    if line.is_continued and blanks > 1 and content.strip(_BLANKS):
+        # The author aligned the marks.
+        content += " " * (line.content_end - line.start - len(content))
+    row.content = content
+
+
+def _append(row: _Row, text: str) -> None:
+    bare = row.content.rstrip(_BLANKS)
+    blanks = row.content[len(bare) :]
+    if len(blanks) > len(text):
+        blanks = blanks[len(text) :]
+    row.content = bare + text + blanks
