@@ -1,1 +1,1 @@
-"""What the application's own source needs at run time: one module per language."""
+"""What the application's own source needs at run time, read and never executed."""
