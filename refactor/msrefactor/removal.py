@@ -41,7 +41,7 @@ def without_spans(source: str, lines: Sequence[Line], spans: Sequence[tuple[int,
             continue
         cuts = _cuts_in_line(source, line, spans)
         if cuts:
-            _cut_row(row, source, line, cuts)
+            _cut_row(row, source, line, cuts, _is_aligned(source, line, lines))
             left = row.content.strip(_BLANKS)
             starts_with_cut = not source[line.content_start : cuts[0][0]].strip(_BLANKS)
             if previous is not None and left in _OPERATORS and starts_with_cut:
@@ -85,7 +85,15 @@ def _cuts_in_line(source: str, line: Line, spans: Sequence[tuple[int, int]]) -> 
     return cuts
 
 
-def _cut_row(row: _Row, source: str, line: Line, cuts: list[tuple[int, int]]) -> None:
+def _is_aligned(source: str, line: Line, lines: Sequence[Line]) -> bool:
+    """Tell whether the author put the line's mark, after two blanks or more, under that of another line."""
+    if not line.is_continued or not source.endswith("  ", line.content_start, line.content_end):
+        return False
+    column = line.content_end - line.start
+    return sum(other.is_continued and other.content_end - other.start == column for other in lines) > 1
+
+
+def _cut_row(row: _Row, source: str, line: Line, cuts: list[tuple[int, int]], is_aligned: bool) -> None:
     pieces = [source[line.start : line.content_start]]
     position = line.content_start
     for start, end in cuts:
@@ -104,9 +112,7 @@ def _cut_row(row: _Row, source: str, line: Line, cuts: list[tuple[int, int]]) ->
             position = end
     pieces.append(source[position : line.content_end])
     content = "".join(pieces)
-    blanks = len(content) - len(content.rstrip(" "))
-    if line.is_continued and blanks > 1 and content.strip(_BLANKS):
-        # The author aligned the marks.
+    if is_aligned and content.strip(_BLANKS):
         content += " " * (line.content_end - line.start - len(content))
     row.content = content
 

@@ -1,0 +1,94 @@
+"""Unified diffs that `git apply` takes: any line ends, any path, with or without a final newline."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Final
+
+_CONTEXT: Final = 3  # unchanged lines around a change
+_NO_NEWLINE: Final = "\\ No newline at end of file\n"
+_ESCAPES: Final = {
+    '"': '\\"',
+    "\\": "\\\\",
+    "\a": "\\a",
+    "\b": "\\b",
+    "\t": "\\t",
+    "\n": "\\n",
+    "\v": "\\v",
+    "\f": "\\f",
+    "\r": "\\r",
+}
+
+
+def unified_diff(before: str, after: str, path: str) -> str:
+    """Return the diff from before to after, "" when equal; `path` is relative to where it is applied."""
+    if before == after:
+        return ""
+    path = posixpath.normpath(path).lstrip("/")
+    pieces = [f"--- {_quoted('a/' + path)}\n", f"+++ {_quoted('b/' + path)}\n"]
+    old, new = _lines(before), _lines(after)
+    for group in _groups(old, new):
+        old_start, old_end = group[0][1], group[-1][2]
+        new_start, new_end = group[0][3], group[-1][4]
+        pieces.append(f"@@ -{_range(old_start, old_end)} +{_range(new_start, new_end)} @@\n")
+        for tag, from_old, to_old, from_new, to_new in group:
+            if tag == "equal":
+                pieces.extend(_marked(" ", old[from_old:to_old]))
+            else:
+                pieces.extend(_marked("-", old[from_old:to_old]))
+                pieces.extend(_marked("+", new[from_new:to_new]))
+    return "".join(pieces)
+
+
+def _lines(text: str) -> list[str]:
+    # Not str.splitlines, which also splits at form feeds, U+2028 and others.
+    lines = text.split("\n")
+    last = lines.pop()
+    whole = [line + "\n" for line in lines]
+    return [*whole, last] if last else whole
+
+
+def _marked(mark: str, lines: list[str]) -> list[str]:
+    return [mark + line if line.endswith("\n") else f"{mark}{line}\n{_NO_NEWLINE}" for line in lines]
+
+
+def _range(start: int, end: int) -> str:
+    count = end - start
+    if count == 1:
+        return str(start + 1)
+    # An empty range is named by the line before it.
+    return f"{start + 1 if count else start},{count}"
+
+
+def _groups(old: list[str], new: list[str]) -> list[list[tuple[str, int, int, int, int]]]:
+    """Return the changes in groups, as difflib's opcodes, each group with its unchanged lines around it."""
+    from difflib import SequenceMatcher
+
+    # What both ends share needs no matching, which is slow for long files.
+    shortest = min(len(old), len(new))
+    head = 0
+    while head < shortest and old[head] == new[head]:
+        head += 1
+    tail = 0
+    while tail < shortest - head and old[-1 - tail] == new[-1 - tail]:
+        tail += 1
+    first = max(head - _CONTEXT, 0)
+    kept_tail = max(tail - _CONTEXT, 0)
+    matcher = SequenceMatcher(None, old[first : len(old) - kept_tail], new[first : len(new) - kept_tail])
+    return [
+        [(tag, a + first, b + first, c + first, d + first) for tag, a, b, c, d in group]
+        for group in matcher.get_grouped_opcodes(_CONTEXT)
+    ]
+
+
+def _quoted(name: str) -> str:
+    """Return a file name as git writes it in a header."""
+    data = name.encode("utf-8", "surrogateescape")
+    if any(byte < 0x20 or byte >= 0x7F or byte in b'"\\' for byte in data):
+        return '"' + "".join(_ESCAPES.get(chr(byte)) or _escaped(byte) for byte in data) + '"'
+    # The tab ends the name for git and patch, which otherwise end it at the blank.
+    return name + "\t" if " " in name else name
+
+
+def _escaped(byte: int) -> str:
+    return chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}"
