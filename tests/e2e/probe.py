@@ -1,0 +1,78 @@
+"""Asks a server over its own loopback and tells what it answered and which ports listen, as JSON.
+
+Runs inside the network namespace of the container under test (given to a Python on standard input), so it
+needs no published port and no way into the container, which may hold no shell. Standard library only.
+
+    python3 - SPECIFICATION        {"port": 80, "paths": ["/"], "headers": {}, "wait": 30}
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import sys
+import time
+from pathlib import Path
+
+POLL_SECONDS = 0.1
+ANSWER_SECONDS = 10
+LISTEN = "0A"
+
+
+def listening_ports() -> list[str]:
+    """`tcp 0.0.0.0:80` for each listening socket of this network namespace, sorted."""
+    ports = set()
+    for family in ("tcp", "tcp6"):
+        table = Path("/proc/net", family)
+        for row in table.read_text().splitlines()[1:] if table.exists() else ():
+            fields = row.split()
+            if fields[3] == LISTEN:
+                address, port = fields[1].split(":")
+                ports.add(f"{family} {reach(address)}:{int(port, 16)}")
+    return sorted(ports)
+
+
+def reach(address: str) -> str:
+    """`any`, `loopback` or the address in hexadecimal as the kernel writes it."""
+    if not address.strip("0"):
+        return "any"
+    if address in ("0100007F", "00000000000000000000000001000000"):
+        return "loopback"
+    return address
+
+
+def ask(port: int, path: str, headers: dict[str, str], deadline: float) -> dict[str, object]:
+    """The answer to one GET, asked again until somebody listens."""
+    while True:
+        connection = http.client.HTTPConnection("localhost", port, timeout=ANSWER_SECONDS)
+        try:
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            return {
+                "path": path,
+                "status": response.status,
+                "content_type": response.getheader("Content-Type"),
+                "location": response.getheader("Location"),
+                "body": base64.b64encode(response.read()).decode(),
+            }
+        except (OSError, http.client.HTTPException) as error:
+            if time.monotonic() > deadline:
+                return {"path": path, "error": f"{type(error).__name__}: {error}"}
+        finally:
+            connection.close()
+        time.sleep(POLL_SECONDS)
+
+
+def main() -> None:
+    specification = json.loads(sys.argv[1])
+    deadline = time.monotonic() + specification["wait"]
+    answers = [
+        ask(specification["port"], path, specification["headers"], deadline)
+        for path in specification["paths"]
+    ]
+    json.dump({"answers": answers, "ports": listening_ports()}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

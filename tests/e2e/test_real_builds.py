@@ -1,0 +1,129 @@
+"""Each marked fixture is built before and after msrefactor, started both ways, and compared."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .cases import FIXTURES, Case, marked_folders, read
+from .engine import Behaviour, Engine
+from .trial import build, promise_unmet, try_both, watch
+
+pytestmark = pytest.mark.e2e
+
+FOLDERS = marked_folders()
+MEGABYTE = 1_000_000
+LARGEST_SHARE = {"flask-single-stage": 0.25}
+"""How much of the original's size a refactored image may have at most; elsewhere it must be smaller."""
+COMMENT = {".py": "#", ".js": "//", ".mjs": "//", ".cjs": "//", ".ts": "//", ".go": "//"}
+
+
+def name(folder: Path) -> str:
+    """A case as the table and the test's id call it."""
+    return folder.relative_to(FIXTURES).as_posix()
+
+
+def test_fixtures_are_marked() -> None:
+    assert FOLDERS, f"no case.toml under {FIXTURES} has a [run] table"
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name)
+def test_real_build(folder: Path, engine: Engine, tmp_path: Path, add_row: Callable[..., None]) -> None:
+    case = read(folder)
+    before = shutil.copytree(case.context, tmp_path / "before", symlinks=True)
+    after = shutil.copytree(case.context, tmp_path / "after", symlinks=True)
+    old_file, new_file = (context / case.dockerfile for context in (before, after))
+    refactor(after, case)
+    is_changed = new_file.read_bytes() != old_file.read_bytes()
+    assert is_changed == (case.outcome == "changed"), (
+        f"outcome {case.outcome}, but is_changed is {is_changed}"
+    )
+
+    old_tag, new_tag = (engine.tag(f"{name(folder)}-{which}") for which in ("before", "after"))
+    old_build = build(engine, case.run, old_tag, before, case.dockerfile)
+    if not old_build.succeeded:
+        fail("the original doesn't build", old_file, old_build.log)
+    if not is_changed:
+        alone = watch(engine, case.run, old_tag)
+        if missing := promise_unmet(case.run, alone):
+            fail("the original doesn't work", old_file, missing, alone)
+        return
+    new_build = build(engine, case.run, new_tag, after, case.dockerfile)
+    if not new_build.succeeded:
+        fail("the refactored file doesn't build", new_file, new_build.log)
+
+    text = old_file.read_text(errors="replace")
+    trial = try_both(engine, case.run, old_tag, new_tag, text)
+    wrong = list(trial.wrong)
+    limit = LARGEST_SHARE.get(folder.name, 1.0)
+    if case.run.original == "works" and (trial.share > limit or trial.share >= 1):
+        wrong.append(f"the image has {trial.share:.1%} of the original's size")
+    if wrong:
+        fail("the refactored image isn't as good as the original", new_file, wrong, trial.old, trial.new)
+    add_row(
+        name(folder),
+        f"{trial.old_image.size / MEGABYTE:.0f}",
+        f"{trial.new_image.size / MEGABYTE:.0f}",
+        f"{trial.share:.1%}",
+        *(rebuild_seconds(engine, case, context) for context in (before, after)),
+    )
+
+
+def refactor(context: Path, case: Case) -> None:
+    """Run the tool on a context as a user does."""
+    command = [sys.executable, "-m", "msrefactor", "--write", *case.options, case.dockerfile]
+    ended = subprocess.run(command, cwd=context, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, f"{' '.join(command[1:])} ended with {ended.returncode}:\n{ended.stderr}"
+
+
+def rebuild_seconds(engine: Engine, case: Case, context: Path) -> str:
+    """How long a build takes after one source file changed, in words; `-` if the case names none."""
+    if case.run.touch is None:
+        return "-"
+    source = context / case.run.touch
+    comment = COMMENT.get(source.suffix)
+    # Other kinds of file get as many blank lines as no run before is likely to have given them.
+    mark = f"\n{comment} {secrets.token_hex(8)}\n" if comment else "\n" * (1 + secrets.randbelow(10_000))
+    with source.open("a") as end:
+        end.write(mark)
+    tag = engine.tag(f"{name(case.folder)}-{context.name}-again")
+    again = build(engine, case.run, tag, context, case.dockerfile)
+    return f"{again.seconds:.1f}" if again.succeeded else "failed"
+
+
+def fail(what: str, dockerfile: Path, *evidence: str | list[str] | tuple[str, ...] | Behaviour) -> None:
+    """Fail the test with all that is needed to understand why: reasons, logs, and the file that was built."""
+    __tracebackhide__ = True
+    parts = [what]
+    for item in evidence:
+        if isinstance(item, Behaviour):
+            parts += [f"-- container: {described(item)}", tail(item.stdout), tail(item.stderr)]
+        elif isinstance(item, str):
+            parts += ["-- build log", tail(item)]
+        else:
+            parts += [f"  * {line}" for line in item]
+    parts += [f"-- {dockerfile.name}", dockerfile.read_text(errors="replace")]
+    pytest.fail("\n".join(filter(None, parts)), pytrace=False)
+
+
+def described(behaviour: Behaviour) -> str:
+    """What a container did, in one line."""
+    if behaviour.start_error:
+        return behaviour.start_error
+    how = "ended by itself" if behaviour.has_ended else "stopped by the test"
+    answers = ", ".join(f"{a.path} {a.status or a.error}" for a in behaviour.answers) or "none"
+    return (
+        f"{how}, exit code {behaviour.exit_code}, health {behaviour.health}, "
+        f"answers {answers}, listening on {behaviour.ports}"
+    )
+
+
+def tail(text: str, lines: int = 40) -> str:
+    """The last lines of a log."""
+    return "\n".join(text.splitlines()[-lines:])
