@@ -162,7 +162,7 @@ class Run:
 
     def take(self, result: Result) -> None:
         """Show or write one file's result, and count it."""
-        from msrefactor.explain import change_lines, explain, printable, refusal_line, saved_mb
+        from msrefactor.explain import change_lines, explain, printable, refusal_line
         from msrefactor.model import Refused
 
         path = str(result.path) if result.path is not None else "<stdin>"
@@ -181,7 +181,6 @@ class Run:
                 self.refused += 1
             else:
                 self.unchanged += 1
-            self.saved += saved_mb(result) or 0.0
             if not self.quiet:
                 for refusal in refusals:
                     say(refusal_line(path, refusal))
@@ -195,7 +194,7 @@ class Run:
 
     def take_change(self, result: Result, path: str) -> None:
         """Write the file or show its diff."""
-        from msrefactor.explain import printable
+        from msrefactor.explain import printable, saved_mb
 
         if self.write:
             problem = self.write_file(result)
@@ -208,6 +207,7 @@ class Run:
         elif self.diff:
             self.print_diff(result)
         self.changed += 1
+        self.saved += saved_mb(result) or 0.0
 
     def write_file(self, result: Result) -> str | None:
         """Replace the file, and return what went wrong."""
@@ -218,7 +218,7 @@ class Run:
             with self.signals:
                 write_atomically(SourceFile(result.path, encode(result.before), result.before), result.after)
         except WriteFailed as error:
-            return str(error)
+            return str(error).removeprefix(f"{result.path}: ")
         except OSError as error:
             return f"can't be written: {error.strerror or error}"
         return None
@@ -309,15 +309,17 @@ def _known(values: Sequence[str], every: Sequence[Transform], option: str) -> fr
 
 
 @click.command(
-    name="msrefactor", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    name="msrefactor",
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, allow_dash=True, readable=False))
 @click.option("--diff", is_flag=True, help="Show what would change as a patch for `git apply` (default).")
 @click.option("--write", is_flag=True, help="Rewrite the files in place, each one whole or not at all.")
 @click.option("--check", is_flag=True, help="Only say which files would change, as path:line:col: message.")
 @click.option("--explain", is_flag=True, help="Tell the reasons, evidence, risks, obstacles and needs.")
-@click.option("--list", "show_list", is_flag=True, help="List the transforms in the order they run, and exit.")
-@click.option("--select", multiple=True, metavar="TRANSFORM", help="Run only these (repeat, or a comma list).")
+@click.option("--list", "show_list", is_flag=True, help="List the transforms, in the order they run.")
+@click.option("--select", multiple=True, metavar="TRANSFORM", help="Run only these; repeat, or a comma list.")
 @click.option("--ignore", multiple=True, metavar="TRANSFORM", help="Don't run these.")
 @click.option("--unsafe", is_flag=True, help="Also make changes that rest on a named assumption.")
 @click.option(
@@ -341,7 +343,9 @@ def _known(values: Sequence[str], every: Sequence[Transform], option: str) -> fr
     help="Where the text read for `-` lies, or would lie; gives it its build context.",
 )
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even if --diff or --check found a change.")
-@click.option("--exit-non-zero-on-change", is_flag=True, help="Exit with 1 also if --write or `-` changed something.")
+@click.option(
+    "--exit-non-zero-on-change", is_flag=True, help="Exit with 1 if --write or `-` changed something."
+)
 @click.option("--strict", is_flag=True, help="Exit with 3 if a file was refused.")
 @click.option("--color/--no-color", default=None, help="Colour on stdout; by default only on a terminal.")
 @click.option("-q", "--quiet", is_flag=True, help="On stderr only errors.")
@@ -368,11 +372,11 @@ def command(
     color: bool | None,
     quiet: bool,
 ) -> int:
-    """Rewrite Dockerfiles into multi-stage ones whose final image holds what the container needs at run time.
+    """Rewrite Dockerfiles into multi-stage ones whose final image holds only what the container runs on.
 
-    PATHS are Dockerfiles, folders that are searched for them, or `-` for stdin; by default the current folder.
-    A file is changed only where the result is proved to run as before; what is not proved is refused, with
-    the obstacle's name.
+    PATHS are Dockerfiles, folders that are searched for them, or `-` for stdin; by default this folder.
+    A file is changed only where the result is proved to run as before; what isn't proved is refused, and
+    the refusal names the obstacle.
     """
     if write and (diff or check):
         raise click.UsageError(f"--write and {'--diff' if diff else '--check'} exclude each other.")
@@ -463,12 +467,12 @@ def _filter(run: Run, settings: Settings, name: str | None, context: Path | None
     from msrefactor.errors import BadInput
     from msrefactor.model import Result
     from msrefactor.pipeline import refactor_source
-    from msrefactor.source import decode, encode
+    from msrefactor.source import encode, source_of
 
     data = sys.stdin.buffer.read() if sys.stdin is not None else b""
     path = Path(name) if name is not None else None
     try:
-        result = refactor_source(decode(data), path, settings, context)
+        result = refactor_source(source_of(data, path).text, path, settings, context)
     except BadInput as error:
         result = Result(path, "", "", error=f"{error.line}:{error.column}: {error}")
     run.total = 1

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from msrefactor.model import REFUSALS, Change, Changed, Evidence, Need, Phase, Refused, Result, Step, Transform
+from msrefactor.model import (
+    REFUSALS,
+    Change,
+    Changed,
+    Need,
+    Phase,
+    Refused,
+    Result,
+    Step,
+    Transform,
+)
 
 Paint = Callable[[str, str], str]
 """Gives a text a style: `paint("bold", text)`; without colour it gives the text back."""
 
 
-def unpainted(style: str, text: str) -> str:  # noqa: ARG001
+def unpainted(style: str, text: str) -> str:
     """Give the text back."""
     return text
 
@@ -90,7 +100,7 @@ def transform_table(transforms: Sequence[Transform]) -> str:
 def explain(result: Result, path: str, paint: Paint = unpainted) -> str:
     """Return the whole story of one file: each transform's changes or obstacle, and the needs table.
 
-    Lines of a report begin with the path or with spaces, so that a report after a diff is no part of the diff.
+    A line begins with the path or with spaces, so that a report after a diff is no part of the diff.
     """
     lines = [paint("bold", f"{printable(path)}: {_verdict(result)}")]
     for step in result.steps:
@@ -125,7 +135,8 @@ def _step_lines(step: Step, paint: Paint) -> Iterator[str]:
             yield "  what the running container uses, and where the final stage has it:"
             yield from (f"    {line}" for line in _needs_table(outcome.needs))
     elif isinstance(outcome, Refused):
-        yield f"{paint('yellow', step.transform)}: refused: {printable(outcome.code)}: {printable(outcome.detail)}"
+        name = paint("yellow", step.transform)
+        yield f"{name}: refused: {printable(outcome.code)}: {printable(outcome.detail)}"
         meaning = REFUSALS.get(outcome.code, ("", ""))[0]
         if meaning:
             yield f"  obstacle: {meaning}"
@@ -153,7 +164,7 @@ def _needs_table(needs: Sequence[Need]) -> Iterator[str]:
     rows = [head, *(_need_row(need) for need in needs)]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
-        cells = (cell.ljust(width) for cell in row[:3] for width in (widths[row.index(cell)],))
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         yield "  ".join([*cells, row[3]])
 
 
@@ -175,8 +186,3 @@ def _short(text: str) -> str:
 def _megabytes(size: float) -> str:
     """`768 MB`; one decimal below ten."""
     return f"{size:.0f} MB" if abs(size) >= 10 else f"{size:.1f} MB"
-
-
-def evidence_line(item: Evidence) -> str:
-    """Return the evidence as one printable line."""
-    return printable(str(item))

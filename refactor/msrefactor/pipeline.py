@@ -125,8 +125,7 @@ def refactor_text(
     The text comes back as it was when it can't be parsed (`error`) and when the proof finds a fault of ours
     (`internal_error`).
     """
-    if check is None:
-        from msrefactor.check import check
+    prove = check if check is not None else _the_check()
     every = _every_transform() if transforms is None else transforms
     unchanged = Result(path, text, text)
     try:
@@ -134,7 +133,7 @@ def refactor_text(
         if dockerfile.render() != text:
             return replace(unchanged, internal_error="the parsed file doesn't print as it was read")
         selected = chosen(every, settings)
-        end = _fold(View(dockerfile, context, uses, path, settings), selected, check)
+        end = _fold(View(dockerfile, context, uses, path, settings), selected, prove)
         if end.fault is not None:
             return replace(unchanged, steps=end.steps, internal_error=end.fault)
         after = end.dockerfile.render()
@@ -223,8 +222,15 @@ def _second_change(view: View, selected: Sequence[Transform]) -> str | None:
 
 
 def _every_transform() -> tuple[Transform, ...]:
-    """`transforms()`, where a parameter has its name."""
+    """Return `transforms()`, for the function that has a parameter of that name."""
     return transforms()
+
+
+def _the_check() -> Check:
+    """Return the static proof."""
+    from msrefactor import check
+
+    return check.check
 
 
 def _placed(error: BadInput) -> str:

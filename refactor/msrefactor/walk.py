@@ -18,9 +18,9 @@ NOT_A_DOCKERFILE = re.compile(
 
 SKIPPED_FOLDERS = frozenset(
     {
-        ".bzr", ".direnv", ".eggs", ".git", ".hg", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", ".svn",
-        ".terraform", ".tox", ".venv", ".yarn", "__pycache__", "bower_components", "node_modules", "site-packages",
-        "third_party", "vendor", "venv",
+        ".bzr", ".direnv", ".eggs", ".git", ".hg", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache",
+        ".svn", ".terraform", ".tox", ".venv", ".yarn", "__pycache__", "bower_components",
+        "node_modules", "site-packages", "third_party", "vendor", "venv",
     }
 )  # fmt: skip
 """Folders whose files belong to somebody else, or to a tool."""
