@@ -20,13 +20,14 @@ original_error = "ModuleNotFoundError"      contained in that container's log
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 KEYS = {
     "http": str, "port": int, "status": int, "body": str, "headers": dict,
+    "healthcheck": int, "commands": list,
     "stdout": str, "exit": int, "wait": int,
     "build_args": dict, "network": str, "touch": str, "base_images": dict,
     "original": str, "original_error": str,
@@ -42,6 +43,8 @@ class Run:
     status: int = 200
     body: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    healthcheck: int | None = None
+    commands: Sequence[Sequence[str]] = ()
     stdout: str | None = None
     exit: int = 0
     wait: int = 30
@@ -88,6 +91,8 @@ def read(folder: Path) -> Case:
         raise ValueError(f"{folder.name}: [run] needs either http or stdout")
     if "http" in run and not ("port" in run and run["http"].startswith("/")):
         raise ValueError(f"{folder.name}: [run] needs a port and a path that starts with /")
+    if run.get("healthcheck", 0) != 0:
+        raise ValueError(f"{folder.name}: [run] healthcheck can only be 0")
     if run.get("original", "works") not in ("works", "fails"):
         raise ValueError(f'{folder.name}: [run] original is "works" or "fails"')
     if "touch" in run and not (folder / "context" / run["touch"]).is_file():

@@ -111,6 +111,7 @@ def _behaviour_differences(before: Behaviour, after: Behaviour) -> Iterator[str]
     yield from _unequal("exit code", before.exit_code, after.exit_code)
     yield from _unequal("listening ports", before.ports, after.ports)
     yield from _unequal("health", before.health, after.health)
+    yield from _unequal("commands beside it", before.commands, after.commands)
     if before.has_ended:
         yield from _unequal("standard output", before.stdout, after.stdout)
     yield from _unequal("number of answers", len(before.answers), len(after.answers))
@@ -149,6 +150,9 @@ def _unmet(
             yield from _unmet_answer(answer, 200 if status is None else status, body)
         if behaviour.health not in (None, "healthy"):
             yield f"health is {behaviour.health}"
+        for code, output in behaviour.commands:
+            if code:
+                yield f"a command beside it ended with {code}: {output.strip()}"
     elif not behaviour.has_ended:
         yield "still running"
     if stdout is not None and stdout not in behaviour.stdout:

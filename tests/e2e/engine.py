@@ -92,6 +92,8 @@ class Behaviour:
     answers: tuple[Answer, ...] = ()
     ports: tuple[str, ...] = ()
     health: str | None = None
+    commands: tuple[tuple[int, str], ...] = ()
+    """Exit code and output of each command that was run beside it."""
     stdout: str = ""
     stderr: str = ""
 
@@ -126,7 +128,12 @@ class Engine:
         options += [f"--build-context={a}=docker-image://{b}" for a, b in (base_images or {}).items()]
         started = time.monotonic()
         with _without_syntax_line(context, dockerfile) as file:
-            ended = docker("build", *options, "-f", str(file), str(context), seconds=BUILD_SECONDS)
+            try:
+                ended = docker("build", *options, "-f", str(file), str(context), seconds=BUILD_SECONDS)
+            except subprocess.TimeoutExpired as late:
+                # The output is bytes even in text mode.
+                log = b"".join(part for part in (late.stderr, late.stdout) if isinstance(part, bytes))
+                return Build(False, f"{log.decode(errors='replace')}\n{late}", float(BUILD_SECONDS))
         return Build(ended.returncode == 0, ended.stderr + ended.stdout, time.monotonic() - started)
 
     def image(self, tag: str, paths: Sequence[str] = ()) -> Image:
@@ -160,15 +167,22 @@ class Engine:
         port: int,
         paths: Sequence[str],
         headers: Mapping[str, str] | None = None,
+        commands: Sequence[Sequence[str]] = (),
         seconds: float = 30,
     ) -> Behaviour:
-        """Start an image, ask it over its own loopback, wait for its health, stop it."""
+        """Start an image, ask it over its own loopback, look at its health, run commands, stop it."""
         with self._started(tag) as (container, error):
             if error:
                 return Behaviour(start_error=error)
             answers, ports = self._ask(container, port, paths, headers or {}, seconds)
-            health = self._health(container, tag) if any(answer.status for answer in answers) else None
-            return self._ending(container, answers, ports, health)
+            if not any(answer.status for answer in answers):
+                return self._ending(container, answers, ports)
+            health = self._health(container, tag)
+            ended = [self._beside(container, tag, words) for words in commands]
+            said = tuple(
+                (c.returncode, c.stdout if c.returncode == 0 else c.stdout + c.stderr) for c in ended
+            )
+            return self._ending(container, answers, ports, health, said)
 
     @contextmanager
     def _started(self, tag: str) -> Iterator[tuple[str, str | None]]:
@@ -221,8 +235,8 @@ class Engine:
     def _health(self, container: str, tag: str) -> str | None:
         """`healthy`, or what the image's health command said at last; None without a HEALTHCHECK.
 
-        The command runs in a second container of the image, inside the first one's network. The engine's own
-        way is `docker exec`, and an engine that runs under chroot starts that on the host's files.
+        The command runs beside the container and not in it: the engine's own way is `docker exec`, and an
+        engine that runs under chroot starts that on the host's files.
         """
         config = json.loads(_checked("image", "inspect", "--format", "{{json .Config}}", tag))
         kind, *words = (config.get("Healthcheck") or {}).get("Test") or ["NONE"]
@@ -232,16 +246,20 @@ class Engine:
             words = [*(config.get("Shell") or ("/bin/sh", "-c")), *words]
         deadline = time.monotonic() + HEALTH_SECONDS
         while True:
-            ended = docker(
-                "run", "--rm", f"--label={LABEL}={self.run}", "--no-healthcheck",
-                f"--network=container:{container}", f"--pid=container:{container}",
-                f"--entrypoint={words[0]}", tag, *words[1:],
-            )  # fmt: skip
+            ended = self._beside(container, tag, words)
             if ended.returncode == 0:
                 return "healthy"
             if time.monotonic() > deadline or not _state(container)["Running"]:
                 return f"unhealthy, exit code {ended.returncode}: {(ended.stdout + ended.stderr).strip()}"
             time.sleep(POLL_SECONDS)
+
+    def _beside(self, container: str, tag: str, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command in a second container, in the network and among the processes of the first."""
+        return docker(
+            "run", "--rm", f"--label={LABEL}={self.run}", "--no-healthcheck",
+            f"--network=container:{container}", f"--pid=container:{container}",
+            f"--entrypoint={words[0]}", tag, *words[1:],
+        )  # fmt: skip
 
     def _ending(
         self,
@@ -249,13 +267,16 @@ class Engine:
         answers: tuple[Answer, ...] = (),
         ports: tuple[str, ...] = (),
         health: str | None = None,
+        commands: tuple[tuple[int, str], ...] = (),
     ) -> Behaviour:
         has_ended = not _state(container)["Running"]
         if not has_ended:
             docker("stop", "--time", str(STOP_SECONDS), container)
         logs = docker("logs", container)
         exit_code = int(_state(container)["ExitCode"])
-        return Behaviour(None, has_ended, exit_code, answers, ports, health, logs.stdout, logs.stderr)
+        return Behaviour(
+            None, has_ended, exit_code, answers, ports, health, commands, logs.stdout, logs.stderr
+        )
 
     def remove_everything(self) -> None:
         """Remove every container and image of this run; the builder's cache stays."""

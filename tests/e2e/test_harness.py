@@ -61,7 +61,14 @@ FROM python:3.12-slim
 ENV PATH="/opt/venv/bin:$PATH"
 COPY --from=build /opt/venv /opt/venv
 {FINAL}"""
-RUN = Run(http="/", port=8000, body="good day production guest", wait=10)
+RUN = Run(
+    http="/",
+    port=8000,
+    body="good day production guest",
+    healthcheck=0,
+    commands=[["python3", "-c", "import greeting; print(greeting.WORDS)"]],
+    wait=10,
+)
 
 
 def try_pair(engine: Engine, folder: Path, original: str, rewritten: str, run: Run = RUN) -> Trial:
@@ -82,6 +89,7 @@ def test_identity_differs_in_nothing(engine: Engine, tmp_path: Path) -> None:
     assert trial.share == 1
     assert trial.new.ports == ("tcp any:8000",)
     assert trial.new.health == "healthy"
+    assert trial.new.commands == ((0, "good day\n"),)
     assert (trial.new.answers[0].status, trial.new.answers[0].content_type) == (200, "text/plain")
     assert trial.new_image.user == (10001, 10001)
 
@@ -105,6 +113,10 @@ WORSE = {
     "other-port": (
         {"PORT=8000": "PORT=8001"},
         ["listening ports: ('tcp any:8000',) became", "ConnectionRefused"],
+    ),
+    "command-missing": (
+        {"USER guest": "USER root\nRUN mv /usr/bin/id /usr/bin/gone\nUSER guest"},
+        ["commands beside it: ((0, '10001\\n'),) became ((127, ", "a command beside it ended with 127"],
     ),
     "package-missing": (
         {"COPY --from=build /opt/venv /opt/venv\n": ""},
@@ -141,7 +153,9 @@ def test_worse_split_is_caught(change: str, engine: Engine, tmp_path: Path) -> N
     for old, new in replacements.items():
         assert old in worse
         worse = worse.replace(old, new)
-    trial = try_pair(engine, tmp_path, ORIGINAL, worse, Run(http="/", port=8000, wait=3))
+    trial = try_pair(
+        engine, tmp_path, ORIGINAL, worse, Run(http="/", port=8000, commands=[["id", "-u"]], wait=3)
+    )
     for words in expected:
         assert any(words in line for line in trial.wrong), trial.wrong
 

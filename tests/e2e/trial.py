@@ -43,7 +43,14 @@ def watch(engine: Engine, run: Run, tag: str) -> Behaviour:
     """Start an image as the case says."""
     if run.http is None:
         return engine.watch_program(tag, run.wait)
-    return engine.watch_server(tag, port=run.port, paths=[run.http], headers=run.headers, seconds=run.wait)
+    return engine.watch_server(
+        tag,
+        port=run.port,
+        paths=[run.http],
+        headers=run.headers,
+        commands=run.commands,
+        seconds=run.wait,
+    )
 
 
 def try_both(engine: Engine, run: Run, old_tag: str, new_tag: str, dockerfile: str) -> Trial:
@@ -66,7 +73,10 @@ def promise_unmet(run: Run, behaviour: Behaviour) -> tuple[str, ...]:
     """What the case promises of a container that this one doesn't do."""
     if run.http is None:
         return unmet(behaviour, stdout=run.stdout, exit_code=run.exit)
-    return unmet(behaviour, status=run.status, body=run.body)
+    missing = unmet(behaviour, status=run.status, body=run.body)
+    if run.healthcheck is not None and behaviour.health is None:
+        return (*missing, "no HEALTHCHECK was run")
+    return missing
 
 
 def failure_unmet(run: Run, behaviour: Behaviour) -> tuple[str, ...]:
