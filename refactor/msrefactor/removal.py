@@ -41,12 +41,16 @@ def without_spans(source: str, lines: Sequence[Line], spans: Sequence[tuple[int,
             continue
         cuts = _cuts_in_line(source, line, spans)
         if cuts:
-            _cut_row(row, source, line, cuts, _is_aligned(source, line, lines))
+            runs_on = any(start < line.content_end < end for start, end in spans)
+            content = _without_cuts(source, line, cuts, runs_on)
+            if content.strip(_BLANKS) and _is_aligned(source, line, lines):
+                content += " " * (len(row.content) - len(content))
+            row.content = content
             left = row.content.strip(_BLANKS)
             starts_with_cut = not source[line.content_start : cuts[0][0]].strip(_BLANKS)
             if previous is not None and left in _OPERATORS and starts_with_cut:
-                before = source[cuts[-1][1] : line.content_end]
-                _append(previous, before[: len(before) - len(before.lstrip(_BLANKS))] + left)
+                after = source[cuts[0][1] : line.content_end]
+                _append(previous, after[: len(after) - len(after.lstrip(_BLANKS))] + left)
                 row.is_gone = True
             elif previous is not None and not left:
                 row.is_gone = True
@@ -93,7 +97,8 @@ def _is_aligned(source: str, line: Line, lines: Sequence[Line]) -> bool:
     return sum(other.is_continued and other.content_end - other.start == column for other in lines) > 1
 
 
-def _cut_row(row: _Row, source: str, line: Line, cuts: list[tuple[int, int]], is_aligned: bool) -> None:
+def _without_cuts(source: str, line: Line, cuts: list[tuple[int, int]], runs_on: bool) -> str:
+    """Return the line's content without the cuts, the last of which may run on to the next line."""
     pieces = [source[line.start : line.content_start]]
     position = line.content_start
     for start, end in cuts:
@@ -104,17 +109,14 @@ def _cut_row(row: _Row, source: str, line: Line, cuts: list[tuple[int, int]], is
         while right < line.content_end and source[right] in _BLANKS:
             right += 1
         is_first = left == line.content_start
-        if is_first or (right > end and right < line.content_end):
+        if is_first or (right > end and right < line.content_end) or (runs_on and end == line.content_end):
             pieces.append(source[position:start])
             position = right
         else:
             pieces.append(source[position:left])
             position = end
     pieces.append(source[position : line.content_end])
-    content = "".join(pieces)
-    if is_aligned and content.strip(_BLANKS):
-        content += " " * (line.content_end - line.start - len(content))
-    row.content = content
+    return "".join(pieces)
 
 
 def _append(row: _Row, text: str) -> None:

@@ -67,6 +67,7 @@ class FlagSpan(NamedTuple):
 class Head(NamedTuple):
     """The keyword, the flags and the arguments of a logical line, as offsets in it."""
 
+    keyword_start: int
     keyword_end: int
     flags: tuple[FlagSpan, ...]
     arguments_start: int
@@ -129,24 +130,27 @@ def place(joined: Joined, offset: int) -> int:
 def split_head(text: str, escape: str) -> Head:
     """Find the keyword, flags and arguments in a logical line."""
     end = len(text.rstrip(SPACE))
-    keyword_end = 0
+    # Not always 0: the first line may be a mark alone, and the next one indented.
+    keyword_start = min(len(text) - len(text.lstrip(SPACE)), end)
+    keyword_end = keyword_start
     while keyword_end < end and text[keyword_end] not in _KEYWORD_SPACES:
         keyword_end += 1
     position = keyword_end
     flags: list[FlagSpan] = []
     while True:
-        while position < end and text[position] in _SPACES:
+        # BuildKit looks for flags byte by byte: only an ASCII blank can stand before one.
+        while position < end and text[position] in _KEYWORD_SPACES:
             position += 1
-        if text[position : position + 2] != "--" or position + 2 > end:
+        if not text.startswith("--", position, end):
             break
         flag = _flag(text, position, end, escape)
         position = flag.end
         if flag.text == "--":
-            while position < end and text[position] in _SPACES:
-                position += 1
             break
         flags.append(flag)
-    return Head(keyword_end, tuple(flags), position, end)
+    while position < end and text[position] in _SPACES:
+        position += 1
+    return Head(keyword_start, keyword_end, tuple(flags), position, end)
 
 
 def _flag(text: str, start: int, end: int, escape: str) -> FlagSpan:
@@ -435,7 +439,7 @@ def read_instruction(text: str, start: int, escape: str) -> Shape:
     joined = join_lines(text, start, escape)
     logical = joined.text
     head = split_head(logical, escape)
-    keyword = logical[: head.keyword_end].upper()
+    keyword = logical[head.keyword_start : head.keyword_end].upper()
     inner_keyword = keyword
     arguments = logical[head.arguments_start : head.arguments_end]
     if keyword == "ONBUILD" and arguments:

@@ -135,7 +135,7 @@ class Instruction:
     def keyword_text(self) -> str:
         """The keyword as written."""
         shape = _shape(self.source, self.escape)
-        return shape.joined.text[: shape.head.keyword_end]
+        return shape.joined.text[shape.head.keyword_start : shape.head.keyword_end]
 
     @property
     def text(self) -> str:
