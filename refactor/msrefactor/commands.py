@@ -1,0 +1,545 @@
+"""What the commands do that every distribution has: files, users, packages, downloads.
+
+One function per family; each gets the words as they will be when the command runs (None where that isn't
+known) and returns an `Effect`. A command that isn't here and that no ecosystem claims is opaque.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from msrefactor.facts import Effect, Role, Scope, is_under
+from msrefactor.shell import Command, Item, Word
+
+Arguments: TypeAlias = tuple[str | None, ...]
+Reader: TypeAlias = Callable[[Command, Arguments, Scope, Item], Effect]
+
+
+@dataclass(frozen=True, slots=True)
+class PackageCall:
+    """One call of the distribution's package manager."""
+
+    manager: str
+    """`apt`, `apk`, `dnf` or `zypper`."""
+    action: str
+    """`install`, `remove`, `update`, `upgrade`, `clean`, `autoremove` or `other`."""
+    names: tuple[str | None, ...] = ()
+    """The package names, as many as `Effect.packages` has words; None where a name isn't known."""
+    virtual: str | None = None
+    """apk: the name of the virtual package."""
+    without_recommends: bool = False
+
+
+WASTE = (
+    "/var/lib/apt/lists",
+    "/var/cache",
+    "/var/log",
+    "/var/tmp",
+    "/tmp",
+    "/root/.cache",
+    "/root/.npm",
+    "/root/.config/yarn",
+    "/usr/share/doc",
+    "/usr/share/man",
+    "/usr/local/share/.cache",
+    "/etc/apk/cache",
+)
+"""Folders whose content nobody needs at run time, unless someone says so."""
+
+
+def is_waste(path: str) -> bool:
+    """Whether the path lies in a folder that only ever holds caches, lists, logs or documentation."""
+    parts = path.split("/")
+    return any(is_under(path, folder) for folder in WASTE) or ".cache" in parts or ".npm" in parts
+
+
+def redirect_writes(command: Command, scope: Scope) -> tuple[str, ...] | None:
+    """Return the files that the command's redirections write; None where one isn't known."""
+    paths: list[str] = []
+    for redirect in command.redirects:
+        if ">" not in redirect.operator or redirect.target is None or redirect.operator in (">&", "<&"):
+            continue
+        target = scope.value(redirect.target)
+        if target is None:
+            return None
+        if not target.startswith("/dev/"):
+            paths.append(scope.path(target))
+    return tuple(paths)
+
+
+def operands(argv: Sequence[str | None], with_value: Iterable[str] = ()) -> tuple[str | None, ...]:
+    """Return the words after the command's name that are no options. `with_value`: options that take a word."""
+    takes = frozenset(with_value)
+    found: list[str | None] = []
+    rest = list(argv[1:])
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            found.extend(rest)
+            break
+        if word is not None and word.startswith("-") and word != "-":
+            if word in takes and rest:
+                rest.pop(0)
+            continue
+        found.append(word)
+    return tuple(found)
+
+
+def option_value(argv: Sequence[str | None], *names: str) -> str | None:
+    """Return the value of the first option given under one of these names, `--x=v`, `--x v` or `-xv`."""
+    for index, word in enumerate(argv):
+        if word is None:
+            continue
+        for name in names:
+            if word == name and index + 1 < len(argv):
+                return argv[index + 1]
+            if name.startswith("--") and word.startswith(name + "="):
+                return word[len(name) + 1 :]
+            if not name.startswith("--") and len(name) == 2 and word.startswith(name) and len(word) > 2:
+                return word[2:]
+    return None
+
+
+def has_option(argv: Sequence[str | None], *names: str) -> bool:
+    """Whether one of the options is given; a short one also inside a cluster such as `-rf`."""
+    for word in argv:
+        if word is None or not word.startswith("-"):
+            continue
+        for name in names:
+            if word == name or word.startswith(name + "="):
+                return True
+            if len(name) == 2 and not word.startswith("--") and name[1] in word[1:]:
+                return True
+    return False
+
+
+def interpret_common(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    """Return what a command does that isn't any language's own."""
+    name = argv[0]
+    if name is None:
+        return Effect(Role.OPAQUE, why=f"which program `{command.words[0].text}` is isn't known")
+    tool = posixpath.basename(name)
+    if any(word == "--version" for word in argv[1:]) and len(argv) == 2:
+        return Effect(Role.NOTHING, tool=tool)
+    if "/" in name and not name.startswith(("/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/")):
+        return Effect(Role.OPAQUE, tool=name, why=f"what `{name}` does isn't known")
+    reader = _READERS.get(tool)
+    if reader is None:
+        return Effect(Role.OPAQUE, tool=tool, why=f"what `{tool}` leaves behind isn't known")
+    return reader(command, argv, scope, item)
+
+
+def _nothing(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    return Effect(Role.NOTHING, tool=str(argv[0]))
+
+
+def _gate(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    return Effect(Role.GATE, tool=str(argv[0]))
+
+
+def _navigate(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    if argv[0] in ("cd", "pushd") and len(argv) > 1 and argv[-1] is None:
+        return Effect(Role.OPAQUE, tool="cd", why="a change into a folder that isn't known")
+    return Effect(Role.NAVIGATE, tool=str(argv[0]))
+
+
+def _unknown_path(tool: str) -> Effect:
+    return Effect(Role.OPAQUE, tool=tool, why=f"a path given to `{tool}` isn't known")
+
+
+def _paths(values: Iterable[str | None], scope: Scope) -> tuple[str, ...] | None:
+    known: list[str] = []
+    for value in values:
+        if value is None:
+            return None
+        known.append(scope.path(value))
+    return tuple(known)
+
+
+def _makes(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    """`mkdir`, `touch`."""
+    paths = _paths(operands(argv, ("-m", "--mode", "-d", "-t", "-r")), scope)
+    if paths is None:
+        return _unknown_path(str(argv[0]))
+    return Effect(Role.SETUP, tool=str(argv[0]), writes=paths)
+
+
+def _permissions(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    """`chmod`, `chown`, `chgrp`."""
+    words = operands(argv, ("--reference",))
+    paths = _paths(words[1:], scope)
+    if paths is None or not words:
+        return _unknown_path(str(argv[0]))
+    owners: tuple[str, ...] = ()
+    if argv[0] in ("chown", "chgrp") and words[0]:
+        owners = tuple(part for part in words[0].replace(".", ":").split(":") if part and not part.isdigit())
+    return Effect(Role.SETUP, tool=str(argv[0]), reads=paths, writes=paths, mentions_users=owners)
+
+
+def _links(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    words = operands(argv, ("-t", "--target-directory", "-S"))
+    if not words or any(word is None for word in words):
+        return _unknown_path("ln")
+    known = [word for word in words if word is not None]
+    target = known[-1] if len(known) > 1 else posixpath.basename(known[0])
+    place = scope.path(target)
+    inside = posixpath.dirname(place)
+    reads = tuple(
+        posixpath.normpath(posixpath.join(inside, word)) for word in known[: max(1, len(known) - 1)]
+    )
+    return Effect(Role.SETUP, tool="ln", reads=reads, writes=(place,))
+
+
+def _copies(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    """`cp`, `mv`, `install`."""
+    tool = str(argv[0])
+    if tool == "install" and has_option(argv, "-d", "--directory"):
+        return _makes(command, argv, scope, item)
+    values = list(operands(argv, ("-t", "--target-directory", "-m", "-o", "-g", "--mode", "-S")))
+    into = option_value(argv, "-t", "--target-directory")
+    if into is not None:
+        values.append(into)
+    paths = _paths(values, scope)
+    if paths is None or len(paths) < 2:
+        return _unknown_path(tool)
+    sources, target = paths[:-1], paths[-1]
+    removed = sources if tool == "mv" else ()
+    return Effect(Role.SETUP, tool=tool, reads=sources, reads_only=True, writes=(target,), removes=removed)
+
+
+def _removes(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    """`rm`, `rmdir`, `unlink`."""
+    paths = _paths(operands(argv), scope)
+    if paths is None:
+        return _unknown_path(str(argv[0]))
+    role = Role.CLEAN if all(is_waste(path) for path in paths) else Role.SETUP
+    return Effect(role, tool=str(argv[0]), removes=paths)
+
+
+def _find(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    words = [word or "" for word in argv[1:]]
+    starts: list[str] = []
+    for word in words:
+        if word.startswith(("-", "(", "!", "\\(")):
+            break
+        starts.append(word)
+    paths = _paths(starts or ["."], scope) or ()
+    deletes = "-delete" in words
+    if "-exec" in words or "-execdir" in words or "-ok" in words:
+        at = next(i for i, word in enumerate(words) if word.startswith(("-exec", "-ok")))
+        ran = words[at + 1] if at + 1 < len(words) else ""
+        if ran == "rm":
+            deletes = True
+        elif ran in ("chmod", "chown", "chgrp", "sed", "touch", "strip"):
+            return Effect(Role.SETUP, tool="find", reads=paths, writes=paths)
+        elif ran not in ("grep", "ls", "test", "echo"):
+            return Effect(Role.OPAQUE, tool="find", why=f"what `find -exec {ran}` leaves behind isn't known")
+    if not deletes:
+        return Effect(Role.NOTHING, tool="find", reads=paths)
+    # by pattern, below whole trees: what goes is litter such as *.pyc or *.a
+    return Effect(Role.SETUP, tool="find", reads=paths, writes=paths)
+
+
+def _edits(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    """`sed`: in place, or a filter."""
+    if not has_option(argv, "-i", "--in-place"):
+        return Effect(Role.NOTHING, tool="sed")
+    words = operands(argv, ("-e", "-f", "--expression", "--file"))
+    files = words if has_option(argv, "-e", "--expression", "-f") else words[1:]
+    paths = _paths(files, scope)
+    if paths is None:
+        return _unknown_path("sed")
+    return Effect(Role.SETUP, tool="sed", reads=paths, writes=paths)
+
+
+def _line_ends(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    paths = _paths(operands(argv), scope)
+    if paths is None:
+        return _unknown_path(str(argv[0]))
+    return Effect(Role.SETUP, tool=str(argv[0]), reads=paths, writes=paths)
+
+
+def _tee(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    paths = _paths(operands(argv), scope)
+    if paths is None:
+        return _unknown_path("tee")
+    return Effect(Role.SETUP, tool="tee", writes=tuple(p for p in paths if not p.startswith("/dev/")))
+
+
+def _users(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    """`useradd`, `adduser`, `groupadd`, `addgroup`, `usermod`, `groupmod`, `passwd`, `deluser`."""
+    tool = str(argv[0])
+    takes = (
+        "-u", "--uid", "-g", "--gid", "-G", "--groups", "-d", "--home-dir", "--home", "-s", "--shell",
+        "-c", "--comment", "--gecos", "-h", "-k", "-K", "--ingroup", "-p", "--password", "-b",
+    )  # fmt: skip
+    if tool == "adduser" and scope.base.system != "alpine":
+        takes = tuple(option for option in takes if option not in ("-h",))
+    names = operands(argv, takes)
+    if any(name is None for name in names):
+        # a name given by a variable: the command runs as well on the runtime base
+        return Effect(Role.SETUP, tool=tool, writes=("/etc/passwd", "/etc/group"))
+    made = tuple(name for name in names if name)
+    homes: tuple[tuple[str, str], ...] = ()
+    writes = ["/etc/passwd", "/etc/group"]
+    if tool in ("useradd", "adduser") and made:
+        named = option_value(argv, "-d", "--home-dir", "--home") or (
+            option_value(argv, "-h") if scope.base.system == "alpine" else None
+        )
+        home = scope.path(named) if named else f"/home/{made[0]}"
+        homes = ((made[0], home),)
+        writes.append(home)
+    mentions: list[str] = []
+    for option in ("-g", "--gid", "-G", "--groups", "--ingroup"):
+        value = option_value(argv, option)
+        if value:
+            mentions.extend(part for part in value.split(",") if not part.isdigit())
+    users = made if tool in ("useradd", "adduser", "groupadd", "addgroup") else ()
+    return Effect(
+        Role.SETUP, tool=tool, writes=tuple(writes), users=users, homes=homes, mentions_users=tuple(mentions)
+    )
+
+
+def _passwords(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    return Effect(Role.SETUP, tool=str(argv[0]), writes=("/etc/passwd", "/etc/shadow"))
+
+
+def _configures(*writes: str) -> Reader:
+    def read(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+        return Effect(Role.SETUP, tool=str(argv[0]), writes=writes)
+
+    return read
+
+
+def _downloads(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    """`curl`, `wget`: to a file, or to standard output."""
+    tool = str(argv[0])
+    if item.kind == "pipeline" and item.commands and item.commands[-1] is not command:
+        last = item.commands[-1]
+        if last.start > command.start:
+            return Effect(Role.NOTHING if tool in ("curl", "wget") else Role.FETCH, tool=tool)
+    urls = [word for word in argv[1:] if word and "://" in word]
+    if tool == "curl":
+        target = option_value(argv, "-o", "--output")
+        if target is None and has_option(argv, "-O", "--remote-name"):
+            names = [posixpath.basename(url.split("?")[0]) for url in urls]
+            return Effect(Role.FETCH, tool=tool, writes=tuple(scope.path(name) for name in names))
+        if target is None and any(word is None for word in argv):
+            written = any(">" in redirect.operator for redirect in command.redirects)
+            return Effect(Role.FETCH if written else Role.GATE, tool=tool)
+    else:
+        target = option_value(argv, "-O", "--output-document")
+        folder = option_value(argv, "-P", "--directory-prefix")
+        if target is None:
+            if not urls or any(word is None for word in argv):
+                return Effect(Role.OPAQUE, tool=tool, why="where `wget` saves its download isn't known")
+            names = [posixpath.basename(url.split("?")[0]) for url in urls]
+            inside = scope.path(folder) if folder else scope.cwd
+            return Effect(Role.FETCH, tool=tool, writes=tuple(posixpath.join(inside, name) for name in names))
+        if target.startswith("-"):
+            target = target[1:] or "-"
+    if target is None or target == "-":
+        written = any(">" in redirect.operator for redirect in command.redirects)
+        return Effect(Role.FETCH if written else Role.GATE, tool=tool)
+    cluster = target if target != "" else None
+    if cluster is None:
+        return Effect(Role.OPAQUE, tool=tool, why=f"where `{tool}` saves its download isn't known")
+    return Effect(Role.FETCH, tool=tool, writes=(scope.path(cluster),))
+
+
+def _unpacks(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    """`tar`, `unzip`: where to."""
+    tool = str(argv[0])
+    if tool == "unzip":
+        folder = option_value(argv, "-d")
+        if folder is None and has_option(argv, "-d"):
+            return _unknown_path(tool)
+        archive = operands(argv, ("-d", "-x"))[:1]
+        reads = _paths(archive, scope) or ()
+        return Effect(
+            Role.FETCH, tool=tool, reads=reads, writes=(scope.path(folder) if folder else scope.cwd,)
+        )
+    words = list(argv[1:])
+    mode = words[0] if words else None
+    extracts = has_option(argv, "-x", "--extract", "--get") or (
+        mode is not None and not mode.startswith("-") and "x" in mode
+    )
+    if not extracts:
+        return Effect(Role.OPAQUE, tool=tool, why="what `tar` writes here isn't known")
+    folder = None
+    for index, word in enumerate(words):
+        if word is None:
+            continue
+        if word in ("-C", "--directory") or (
+            word.startswith("-") and not word.startswith("--") and word.endswith("C")
+        ):
+            if index + 1 >= len(words) or words[index + 1] is None:
+                return _unknown_path(tool)
+            folder = words[index + 1]
+        elif word.startswith("--directory="):
+            folder = word.partition("=")[2]
+    if folder is None and any(word is None for word in words[1:]) and "-C" in [w.text for w in command.words]:
+        return _unknown_path(tool)
+    archive_word = option_value(argv, "-f", "--file")
+    reads = (scope.path(archive_word),) if archive_word and archive_word != "-" else ()
+    return Effect(Role.FETCH, tool=tool, reads=reads, writes=(scope.path(folder) if folder else scope.cwd,))
+
+
+def _git(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    words = operands(argv, ("-c", "-C", "-b", "--branch", "--depth", "--config", "-o"))
+    if not words:
+        return Effect(Role.NOTHING, tool="git")
+    if words[0] == "clone":
+        rest = words[1:]
+        if not rest or (len(rest) == 1 and rest[0] is None) or (len(rest) > 1 and rest[1] is None):
+            return Effect(Role.OPAQUE, tool="git", why="where `git clone` puts the repository isn't known")
+        target = (
+            rest[1] if len(rest) > 1 else posixpath.basename(str(rest[0]).rstrip("/")).removesuffix(".git")
+        )
+        return Effect(Role.FETCH, tool="git", writes=(scope.path(str(target)),))
+    if words[0] == "config":
+        return Effect(Role.BUILD, tool="git", reads_only=True, why="configures git")
+    if words[0] in ("checkout", "submodule", "reset", "pull", "fetch", "apply", "switch", "lfs", "init"):
+        return Effect(Role.FETCH, tool="git", writes=(scope.cwd,))
+    return Effect(Role.NOTHING, tool="git")
+
+
+# ------------------------------------------------------------------------------------------- packages
+
+
+def _apt(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    takes = ("-t", "--target-release", "-o", "-c", "--option", "--config-file", "-a")
+    words = _operand_words(command, argv, takes)
+    if not words:
+        return Effect(Role.NOTHING, tool="apt-get")
+    action, names = words[0][1], words[1:]
+    lean = has_option(argv, "--no-install-recommends") or any(
+        "install-recommends=" in (word or "").lower() and word is not None and word[-1] in "0e"
+        for word in argv
+    )
+    return _package_effect("apt", str(argv[0]), action, names, without_recommends=lean)
+
+
+def _apk(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    takes = ("-t", "--virtual", "-X", "--repository", "--keys-dir", "-p", "--root")
+    words = _operand_words(command, argv, takes)
+    if not words:
+        return Effect(Role.NOTHING, tool="apk")
+    action = {"add": "install", "del": "remove", "fix": "update"}.get(words[0][1] or "", words[0][1])
+    virtual = option_value(argv, "-t", "--virtual")
+    return _package_effect("apk", "apk", action, words[1:], virtual=virtual, without_recommends=True)
+
+
+def _rpm(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    words = _operand_words(command, argv, ("-c", "--setopt", "--enablerepo", "--disablerepo", "--releasever"))
+    if not words:
+        return Effect(Role.NOTHING, tool=str(argv[0]))
+    action = {
+        "erase": "remove",
+        "makecache": "update",
+        "localinstall": "install",
+        "in": "install",
+        "ref": "update",
+    }
+    wanted = action.get(words[0][1] or "", words[0][1])
+    return _package_effect("dnf" if argv[0] != "zypper" else "zypper", str(argv[0]), wanted, words[1:])
+
+
+def _operand_words(
+    command: Command, argv: Arguments, with_value: tuple[str, ...]
+) -> list[tuple[Word, str | None]]:
+    found: list[tuple[Word, str | None]] = []
+    pairs = list(zip(command.words, argv, strict=True))[1:]
+    while pairs:
+        word, value = pairs.pop(0)
+        if word.text.startswith("-"):
+            if word.text in with_value and pairs:
+                pairs.pop(0)
+            continue
+        found.append((word, value))
+    return found
+
+
+def _package_effect(
+    manager: str,
+    tool: str,
+    action: str | None,
+    names: Sequence[tuple[Word, str | None]],
+    virtual: str | None = None,
+    without_recommends: bool = False,
+) -> Effect:
+    values = tuple(value for _, value in names)
+    words = tuple(word for word, _ in names)
+    if action in ("install", "reinstall", "satisfy"):
+        call = PackageCall(manager, "install", values, virtual, without_recommends)
+        return Effect(Role.PACKAGES, tool=tool, packages=words, detail=call)
+    if action in ("remove", "purge", "autopurge"):
+        gone = tuple(value for value in values if value)
+        call = PackageCall(manager, "remove", values)
+        return Effect(Role.PACKAGES, tool=tool, removed_packages=gone, detail=call)
+    if action in ("update", "upgrade", "dist-upgrade", "full-upgrade"):
+        kind = "update" if action == "update" and manager in ("apt", "apk", "zypper") else "upgrade"
+        return Effect(Role.PACKAGES, tool=tool, detail=PackageCall(manager, kind))
+    if action in ("clean", "autoclean", "autoremove", "cache"):
+        kind = "autoremove" if action == "autoremove" else "clean"
+        return Effect(Role.CLEAN, tool=tool, detail=PackageCall(manager, kind))
+    if action == "build-dep":
+        return Effect(Role.BUILD, tool=tool, reads_only=True, why="installs build dependencies")
+    if action in ("check", "policy", "list", "show", "search", "info", "version"):
+        return Effect(Role.NOTHING, tool=tool)
+    return Effect(Role.OPAQUE, tool=tool, why=f"what `{tool} {action or '?'}` leaves behind isn't known")
+
+
+def _dpkg(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    if has_option(argv, "-i", "--install"):
+        return Effect(Role.OPAQUE, tool="dpkg", why="which files a downloaded package installs isn't known")
+    if has_option(argv, "--add-architecture"):
+        return Effect(Role.SETUP, tool="dpkg", writes=("/var/lib/dpkg",))
+    return Effect(Role.NOTHING, tool=str(argv[0]))
+
+
+def _shell(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    tool = str(argv[0])
+    if item.kind == "pipeline" and len(argv) <= 2:
+        return Effect(Role.OPAQUE, tool=tool, why="a script that comes from another program is run")
+    return Effect(Role.OPAQUE, tool=tool, why="what the script leaves behind isn't known")
+
+
+_MANY: Mapping[Reader, str] = {
+    _nothing: "true : echo printf test [ [[ set shopt which type command ls cat pwd env id whoami uname sleep "
+    "date head tail grep egrep awk cut sort uniq tr wc xargs_ sha256sum md5sum sha512sum sha1sum stat du df file "
+    "getconf nproc arch exit false wait trap read ps kill ulimit umask basename dirname realpath readlink seq diff "
+    "cmp ldd hostname locale strings jq yq rev expr let hash alias history tree base64 gunzip_ break continue "
+    "return shift local declare typeset",
+    _gate: "hadolint shellcheck",
+    _navigate: "cd export unset pushd popd source_",
+    _makes: "mkdir touch",
+    _permissions: "chmod chown chgrp",
+    _links: "ln",
+    _copies: "cp mv install",
+    _removes: "rm rmdir unlink",
+    _find: "find",
+    _edits: "sed",
+    _line_ends: "dos2unix unix2dos truncate",
+    _tee: "tee",
+    _users: "useradd adduser groupadd addgroup usermod groupmod userdel deluser gpasswd",
+    _passwords: "passwd chpasswd",
+    _configures("/etc/ssl/certs"): "update-ca-certificates update-ca-trust",
+    _configures("/etc/ld.so.cache"): "ldconfig",
+    _configures("/usr/lib/locale", "/etc/default/locale"): "locale-gen localedef update-locale",
+    _configures("/etc"): "dpkg-reconfigure update-alternatives a2enmod a2dismod a2ensite a2dissite a2enconf",
+    _configures("/usr/bin"): "setcap",
+    _downloads: "curl wget",
+    _unpacks: "tar unzip bsdtar",
+    _git: "git",
+    _apt: "apt-get apt aptitude",
+    _apk: "apk",
+    _rpm: "yum dnf microdnf zypper tdnf",
+    _dpkg: "dpkg dpkg-query apt-mark apt-cache apt-config dpkg-architecture",
+    _shell: "sh bash ash dash zsh . source eval",
+}
+
+_READERS: Mapping[str, Reader] = {name: reader for reader, names in _MANY.items() for name in names.split()}

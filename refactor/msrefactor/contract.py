@@ -1,0 +1,286 @@
+"""The runtime contract: the image's effective configuration, and everything the container starts.
+
+The configuration is evaluated as BuildKit does it, along FROM chains of stages down to the base image, whose
+own values come from the table of base images. Two configurations are compared field by field.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from msrefactor import variables
+from msrefactor.facts import StageFacts, base_image_text, global_arguments
+from msrefactor.knowledge.images import BaseImage, describe
+from msrefactor.model import Evidence, View
+from msrefactor.tree import Dockerfile, Instruction, Stage
+
+Launch = tuple[str, ...] | str | None
+"""Exec form (a tuple), shell form (a string) or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What `docker image inspect` would show of a stage, as far as the Dockerfile and its base tell."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Only what the Dockerfile sets; what the base sets is `base.env`."""
+    workdir: str = "/"
+    user: str = "root"
+    entrypoint: Launch = None
+    cmd: Launch = None
+    healthcheck: str | None = None
+    stopsignal: str | None = None
+    shell: tuple[str, ...] | None = None
+    exposed: frozenset[str] = frozenset()
+    volumes: frozenset[str] = frozenset()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    onbuild: tuple[str, ...] = ()
+    base: BaseImage | None = None
+
+
+def stage_index(dockerfile: Dockerfile, reference: str, before: int) -> int | None:
+    """Return the index of the stage that a FROM or --from names, among those before `before`."""
+    if reference.isdigit():
+        return int(reference) if int(reference) < before else None
+    wanted = reference.lower()
+    for index in range(before - 1, -1, -1):
+        if dockerfile.stages[index].name == wanted:
+            return index
+    return None
+
+
+def effective_config(dockerfile: Dockerfile, index: int) -> Config:
+    """Return the effective configuration of a stage."""
+    stage = dockerfile.stages[index]
+    parent = stage_index(dockerfile, base_image_text(dockerfile, stage), index)
+    if parent is not None:
+        config = effective_config(dockerfile, parent)
+    else:
+        base = describe(base_image_text(dockerfile, stage))
+        config = Config(
+            workdir=base.workdir or "/",
+            user=base.user or "root",
+            entrypoint=base.entrypoint,
+            cmd=base.cmd,
+            stopsignal=base.stopsignal,
+            exposed=frozenset(_port(port) for port in base.exposed),
+            volumes=frozenset(base.volumes),
+            base=base,
+        )
+    known = dict(config.base.env if config.base else {})
+    known.update(config.environment)
+    arguments: dict[str, str] = {}
+    defaults = global_arguments(dockerfile)
+    for instruction in stage.instructions[1:]:
+        scope = {**arguments, **known}
+        config = _configured(config, instruction, scope, dockerfile.escape)
+        known.update(config.environment)
+        if instruction.keyword == "ARG":
+            for name, raw in instruction.pairs:
+                if raw is not None:
+                    arguments[name] = variables.expand(raw, scope, dockerfile.escape)
+                elif name in defaults:
+                    arguments[name] = defaults[name]
+    return config
+
+
+def _configured(config: Config, instruction: Instruction, known: Mapping[str, str], escape: str) -> Config:
+    def expanded(text: str) -> str:
+        return _expanded(text, known, escape)
+
+    match instruction.keyword:
+        case "ENV":
+            new = {key: expanded(value or "") for key, value in instruction.pairs}
+            return replace(config, environment={**config.environment, **new})
+        case "LABEL":
+            new = {expanded(key): expanded(value or "") for key, value in instruction.pairs}
+            return replace(config, labels={**config.labels, **new})
+        case "MAINTAINER":
+            return replace(config, labels={**config.labels, "maintainer": instruction.arguments})
+        case "WORKDIR":
+            return replace(
+                config,
+                workdir=posixpath.normpath(posixpath.join(config.workdir, expanded(instruction.arguments))),
+            )
+        case "USER":
+            return replace(config, user=expanded(instruction.arguments))
+        case "STOPSIGNAL":
+            return replace(config, stopsignal=expanded(instruction.arguments))
+        case "SHELL":
+            return replace(config, shell=instruction.exec_form)
+        case "ENTRYPOINT":
+            # setting ENTRYPOINT resets a CMD that comes from the base image; one of this file stays
+            inherited = config.base is not None and config.cmd == config.base.cmd and config.cmd is not None
+            launch = _launch(instruction)
+            return replace(config, entrypoint=launch, cmd=None if inherited else config.cmd)
+        case "CMD":
+            return replace(config, cmd=_launch(instruction))
+        case "EXPOSE":
+            ports = frozenset(_port(expanded(word.text)) for word in instruction.words)
+            return replace(config, exposed=config.exposed | ports)
+        case "VOLUME":
+            paths = instruction.exec_form or tuple(word.text for word in instruction.words)
+            return replace(config, volumes=config.volumes | frozenset(expanded(path) for path in paths))
+        case "HEALTHCHECK":
+            return replace(config, healthcheck=" ".join(instruction.text.split()))
+        case "ONBUILD":
+            return replace(config, onbuild=(*config.onbuild, instruction.arguments))
+        case _:
+            return config
+
+
+def _expanded(text: str, known: Mapping[str, str], escape: str) -> str:
+    # a variable nobody gives a value here stays visible, so that two files are compared by their words
+    kept = {name: "${" + name + "}" for name in variables.references(text, escape) if name not in known}
+    return variables.expand(text, {**known, **kept}, escape)
+
+
+def _launch(instruction: Instruction) -> Launch:
+    return instruction.exec_form if instruction.exec_form is not None else instruction.arguments
+
+
+def _port(text: str) -> str:
+    return text.lower() if "/" in text else f"{text}/tcp"
+
+
+def config_differences(before: Config, after: Config) -> tuple[str, ...]:
+    """Return what differs between two configurations, in words; empty when they are equal.
+
+    Variables that only the base image sets may come and go with it, `PATH` entries may be added.
+    """
+    found: list[str] = []
+    for name in (
+        "workdir",
+        "user",
+        "entrypoint",
+        "cmd",
+        "healthcheck",
+        "stopsignal",
+        "exposed",
+        "volumes",
+        "onbuild",
+    ):
+        old, new = getattr(before, name), getattr(after, name)
+        if name == "user":
+            old, new = old or "root", new or "root"
+        if old != new:
+            found.append(f"{name}: {_shown(old)} became {_shown(new)}")
+    if isinstance(before.cmd, str) or isinstance(before.entrypoint, str):
+        if before.shell != after.shell:
+            found.append(f"shell: {_shown(before.shell)} became {_shown(after.shell)}")
+    for key, value in before.labels.items():
+        if after.labels.get(key) != value:
+            found.append(f"label {key} is lost or changed")
+    for key, value in before.environment.items():
+        if key == "PATH":
+            continue
+        if key not in after.environment:
+            found.append(f"environment variable {key} is lost")
+        elif after.environment[key] != value and not _is_path_list(key, value, after.environment[key]):
+            found.append(f"environment variable {key} changed")
+    added = set(after.environment) - set(before.environment) - {"PATH"}
+    found.extend(f"environment variable {key} is new" for key in sorted(added))
+    found.extend(_path_differences(before, after))
+    return tuple(found)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, frozenset):
+        return "{" + ", ".join(sorted(str(v) for v in value)) + "}"
+    return repr(value)
+
+
+def _is_path_list(key: str, before: str, after: str) -> bool:
+    return key.endswith("PATH") and set(before.split(":")) <= set(after.split(":"))
+
+
+def _path_differences(before: Config, after: Config) -> list[str]:
+    if "PATH" not in before.environment:
+        return []
+    own = [entry for entry in before.environment["PATH"].split(":") if entry and not entry.startswith("${")]
+    inherited = set((before.base.env if before.base else {}).get("PATH", "").split(":"))
+    now = after.environment.get("PATH", "").split(":")
+    lost = [entry for entry in own if entry not in now and entry not in inherited]
+    return [f"PATH entry {entry} is lost" for entry in lost]
+
+
+# ------------------------------------------------------------------------------------------ what is started
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One way a process of the container is started."""
+
+    kind: str
+    """`command`, `healthcheck` or `exec`."""
+    argv: tuple[str, ...] | None
+    """Exec form; None for shell form."""
+    shell: str | None
+    """Shell form; None for exec form."""
+    evidence: Evidence
+
+
+def starts(view: View, facts: StageFacts) -> tuple[Start, ...]:
+    """Return every way the container is started or probed: the Dockerfile's and the project's own."""
+    found: list[Start] = []
+    last: dict[str, Instruction] = {}
+    for instruction in facts.stage.instructions:
+        last[instruction.keyword] = instruction
+    entry, cmd, health = last.get("ENTRYPOINT"), last.get("CMD"), last.get("HEALTHCHECK")
+    base = facts.base
+    if entry is not None:
+        found.append(_start("command", entry, view.name, _argv_after(entry, cmd)))
+        if (
+            cmd is not None
+            and entry.exec_form is not None
+            and cmd.exec_form
+            and _is_program(cmd.exec_form[0])
+        ):
+            # `ENTRYPOINT ["tini", "--"]`, or a script that ends in exec "$@"
+            found.append(_start("command", cmd, view.name, cmd.exec_form))
+    elif cmd is not None:
+        found.append(_start("command", cmd, view.name, cmd.exec_form))
+        if base.entrypoint:
+            evidence = Evidence(view.name, cmd.line, f"ENTRYPOINT of {base.reference.text}")
+            found.append(Start("command", base.entrypoint, None, evidence))
+    elif base.cmd:
+        evidence = Evidence(view.name, facts.stage.instructions[0].line, f"CMD of {base.reference.text}")
+        found.append(Start("command", (*(base.entrypoint or ()), *base.cmd), None, evidence))
+    if health is not None:
+        command = health.nested
+        if command is not None and command.keyword == "CMD":
+            launch = command.exec_form
+            text = None if launch is not None else command.arguments
+            found.append(Start("healthcheck", launch, text, _evidence(health, view.name)))
+        elif health.exec_form is not None:
+            found.append(Start("healthcheck", health.exec_form, None, _evidence(health, view.name)))
+        elif health.arguments.upper().startswith("CMD"):
+            found.append(
+                Start("healthcheck", None, health.arguments[3:].strip(), _evidence(health, view.name))
+            )
+    for use in view.uses:
+        if use.kind in ("command", "entrypoint", "healthcheck") and (use.argv or use.shell):
+            kind = "healthcheck" if use.kind == "healthcheck" else "command"
+            found.append(Start(kind, use.argv, use.shell if not use.argv else None, use.evidence))
+    return tuple(found)
+
+
+def _argv_after(entry: Instruction, cmd: Instruction | None) -> tuple[str, ...] | None:
+    if entry.exec_form is None:
+        return None
+    return (*entry.exec_form, *((cmd.exec_form or ()) if cmd is not None else ()))
+
+
+def _is_program(word: str) -> bool:
+    return not word.startswith("-") and not word.isdigit() and "://" not in word
+
+
+def _start(kind: str, instruction: Instruction, name: str, argv: tuple[str, ...] | None) -> Start:
+    text = instruction.arguments if instruction.exec_form is None else None
+    return Start(kind, argv if text is None else None, text, _evidence(instruction, name))
+
+
+def _evidence(instruction: Instruction, name: str) -> Evidence:
+    return Evidence(name, instruction.line, " ".join(instruction.source.split()))

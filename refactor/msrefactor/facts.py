@@ -1,0 +1,562 @@
+"""What each instruction of a stage does to the image: the interpretation of a Dockerfile.
+
+Nothing is executed. A stage is walked from top to bottom with the variables, the working directory and the
+user as BuildKit has them at each instruction; every simple command of a RUN becomes one `Effect`. The engine
+knows the commands that every distribution has (`commands.py`); what a language's own tools do comes from the
+interpreters that are passed in. What nobody understands is `Role.OPAQUE`, never a guess.
+"""
+
+from __future__ import annotations
+
+import enum
+import posixpath
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from msrefactor import shell, variables
+from msrefactor.context import BuildContext
+from msrefactor.knowledge.images import BaseImage, describe
+from msrefactor.model import Refused
+from msrefactor.shell import Command, Item, Script, Word
+from msrefactor.tree import Dockerfile, Instruction, Stage
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Role(enum.IntEnum):
+    """What a command is for. A higher role wins where several share one item of a RUN."""
+
+    NOTHING = 0
+    """Leaves nothing behind: `echo`, `set -e`, `node --version`."""
+    NAVIGATE = 1
+    """Changes what later commands of the same RUN see: `cd`, `export`."""
+    CLEAN = 2
+    """Removes what earlier commands left and nobody needs."""
+    GATE = 3
+    """Fails the build when something is wrong: tests, linters."""
+    SETUP = 4
+    """Users, directories, links, permissions, configuration: runs as well on the runtime base."""
+    PACKAGES = 5
+    """Installs or removes packages of the distribution."""
+    FETCH = 6
+    """Downloads or unpacks files."""
+    BUILD = 7
+    """Needs build tools; what it leaves is known."""
+    OPAQUE = 8
+    """Not understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one simple command does. Paths are absolute paths in the image; a folder stands for its tree."""
+
+    role: Role
+    tool: str = ""
+    """The executable that runs."""
+    reads: tuple[str, ...] = ()
+    reads_only: bool = False
+    """Whether `reads` is complete: the command reads nothing else of the application's files."""
+    writes: tuple[str, ...] = ()
+    """What it leaves in the image that somebody could need."""
+    removes: tuple[str, ...] = ()
+    packages: tuple[Word, ...] = ()
+    """The words that name packages of the distribution to install."""
+    removed_packages: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    """Users and groups that it makes."""
+    homes: tuple[tuple[str, str], ...] = ()
+    """Users that it makes with their home folders."""
+    mentions_users: tuple[str, ...] = ()
+    """Users and groups that must exist."""
+    sets: tuple[tuple[str, str], ...] = ()
+    """Variables that it sets for later commands of the same RUN."""
+    why: str = ""
+    """For OPAQUE: what isn't understood; else what it makes, in words."""
+    refusal: Refused | None = None
+    """An obstacle that this command is for any split."""
+    ecosystem: str = ""
+    detail: Any = None
+    """What the ecosystem that interpreted the command wants to remember."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A context path that a COPY or ADD put somewhere in the image."""
+
+    destination: str
+    source: str
+    """Path in the build context; "" is its root."""
+    is_folder: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What holds where an instruction or command stands."""
+
+    base: BaseImage
+    context: BuildContext
+    cwd: str = "/"
+    user: str = "root"
+    variables: Mapping[str, str] = field(default_factory=dict)
+    unset_arguments: frozenset[str] = frozenset()
+    """Build arguments without a default: their value is the caller's."""
+    shell: tuple[str, ...] = ("/bin/sh", "-c")
+    placed: tuple[Placed, ...] = ()
+    homes: Mapping[str, str] = field(default_factory=dict)
+    escape: str = "\\"
+
+    def value(self, word: Word | str) -> str | None:
+        """Return what the word is when it runs, or None where that isn't known before."""
+        if isinstance(word, Word):
+            if word.literal is not None:
+                return word.literal
+            text, names = word.text, word.variables
+        else:
+            text, names = word, variables.references(word)
+        if "$(" in text or "`" in text or "<(" in text:
+            return None
+        if any(name not in self.variables for name in names):
+            return None
+        return variables.expand(text, self.variables, "\\")
+
+    def values(self, words: Iterable[Word]) -> tuple[str | None, ...]:
+        """Return the value of each word."""
+        return tuple(self.value(word) for word in words)
+
+    def path(self, text: str) -> str:
+        """Return the absolute, normalised path that `text` means here; `~` is the user's home."""
+        if text == "~" or text.startswith("~/"):
+            text = self.home + text[1:]
+        return posixpath.normpath(posixpath.join(self.cwd, text)) if text else self.cwd
+
+    @property
+    def home(self) -> str:
+        """The current user's home folder; a guess by convention when the user was made elsewhere."""
+        name = self.user.split(":")[0]
+        if name in ("root", "0", ""):
+            return self.variables.get("HOME", "/root")
+        return self.homes.get(name, f"/home/{name}")
+
+    @property
+    def is_home_known(self) -> bool:
+        """Whether `home` is more than a convention."""
+        name = self.user.split(":")[0]
+        return name in ("root", "0", "") or name in self.homes
+
+    def origin(self, path: str) -> str | None:
+        """Return the context path that an image path was copied from, if it exists there."""
+        for placed in reversed(self.placed):
+            if not placed.is_folder:
+                if path == placed.destination:
+                    return placed.source
+                continue
+            if is_under(path, placed.destination):
+                rest = posixpath.relpath(path, placed.destination)
+                source = (
+                    posixpath.normpath(posixpath.join(placed.source, rest)) if rest != "." else placed.source
+                )
+                source = "" if source == "." else source
+                if source == "" or self.context.exists(source):
+                    return source
+        return None
+
+    def read(self, path: str) -> str | None:
+        """Return the text of a file of the image that came from the context, or None."""
+        source = self.origin(path)
+        return self.context.read_text(source) if source else None
+
+    def has(self, path: str) -> bool:
+        """Whether the file or folder came into the image from the context."""
+        return self.origin(path) is not None
+
+    def is_file(self, path: str) -> bool:
+        """Whether the path is a file that came from the context."""
+        source = self.origin(path)
+        return bool(source) and self.context.is_file(source or "")
+
+
+def is_under(path: str, folder: str) -> bool:
+    """Whether `path` is `folder` or lies below it. Both absolute and normalised."""
+    return path == folder or folder == "/" or path.startswith(folder + "/")
+
+
+def overlaps(path: str, other: str) -> bool:
+    """Whether one of two paths lies in the other's tree."""
+    return is_under(path, other) or is_under(other, path)
+
+
+Interpreter: TypeAlias = Callable[[Command, Sequence[str | None], Scope], Effect | None]
+"""Says what a command does, given its words as they will be; None: not this interpreter's command."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFact:
+    """One top-level item of a RUN (a command, a pipeline or a compound) and what it does."""
+
+    item: Item | None
+    effects: tuple[Effect, ...]
+
+    @property
+    def role(self) -> Role:
+        """The strongest role among its commands."""
+        return max((effect.role for effect in self.effects), default=Role.NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One instruction: where it stands, what holds there, what it does."""
+
+    index: int
+    instruction: Instruction
+    scope: Scope
+    """What holds before it."""
+    items: tuple[ItemFact, ...] = ()
+    """For RUN: its items in order. Else empty."""
+    script: Script | None = None
+    offset: Callable[[int, int], tuple[int, int]] | None = None
+    """Maps a span of the script to a span of the instruction's source; None: it can't be divided."""
+    placed: tuple[Placed, ...] = ()
+    """For COPY and ADD from the context: what went where."""
+    destination: str | None = None
+    """For COPY and ADD: the absolute destination."""
+    from_stage: str | None = None
+
+    @property
+    def keyword(self) -> str:
+        """The instruction's keyword in upper case."""
+        return self.instruction.keyword
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """The effects of all its commands, in order."""
+        return tuple(effect for item in self.items for effect in item.effects)
+
+    @property
+    def role(self) -> Role:
+        """The strongest role in it."""
+        return max((item.role for item in self.items), default=Role.NOTHING)
+
+    @property
+    def line(self) -> int | None:
+        """The instruction's line in the file."""
+        return self.instruction.line
+
+
+@dataclass(frozen=True, slots=True)
+class StageFacts:
+    """A whole stage, interpreted."""
+
+    stage: Stage
+    base: BaseImage
+    facts: tuple[Fact, ...]
+    """One per instruction, FROM first."""
+    end: Scope
+    """What holds after the last instruction."""
+
+    def runs(self) -> tuple[Fact, ...]:
+        """Return the facts of the RUN instructions."""
+        return tuple(fact for fact in self.facts if fact.keyword == "RUN")
+
+    def effects(self) -> tuple[tuple[Fact, Effect], ...]:
+        """Return every effect with the instruction it belongs to."""
+        return tuple((fact, effect) for fact in self.facts for effect in fact.effects)
+
+
+def global_arguments(dockerfile: Dockerfile) -> dict[str, str]:
+    """Return the global build arguments that have a default, as FROM lines see them."""
+    known: dict[str, str] = {}
+    for instruction in dockerfile.preamble:
+        for name, raw in instruction.pairs:
+            if raw is not None:
+                known[name] = variables.expand(raw, known, dockerfile.escape)
+    return known
+
+
+def base_image_text(dockerfile: Dockerfile, stage: Stage) -> str:
+    """Return the stage's base image with the defaults of global build arguments filled in."""
+    return variables.expand(stage.image, global_arguments(dockerfile), dockerfile.escape)
+
+
+def stage_facts(
+    dockerfile: Dockerfile,
+    stage: Stage,
+    context: BuildContext,
+    interpreters: Sequence[Interpreter] = (),
+    start: Scope | None = None,
+) -> StageFacts:
+    """Interpret one stage. `start` is the end of the stage it builds on, where it builds on one."""
+    base = start.base if start is not None else describe(base_image_text(dockerfile, stage))
+    scope = start or Scope(
+        base=base,
+        context=context,
+        cwd=base.workdir or "/",
+        user=base.user or "root",
+        variables={"PATH": DEFAULT_PATH, **base.env},
+        homes={"node": "/home/node"} if base.family == "node" else {},
+        escape=dockerfile.escape,
+    )
+    scope = replace(scope, context=context, escape=dockerfile.escape)
+    defaults = global_arguments(dockerfile)
+    declared = {name for instruction in dockerfile.preamble for name, _ in instruction.pairs}
+    facts: list[Fact] = []
+    for index, instruction in enumerate(stage.instructions):
+        fact = _fact(index, instruction, scope, interpreters)
+        facts.append(fact)
+        scope = _after(fact, scope, defaults, declared)
+    return StageFacts(stage, base, tuple(facts), scope)
+
+
+def _fact(index: int, instruction: Instruction, scope: Scope, interpreters: Sequence[Interpreter]) -> Fact:
+    keyword = instruction.keyword
+    if keyword == "RUN":
+        return _run_fact(index, instruction, scope, interpreters)
+    if keyword in ("COPY", "ADD"):
+        return _copy_fact(index, instruction, scope)
+    return Fact(index, instruction, scope)
+
+
+def _after(fact: Fact, scope: Scope, defaults: Mapping[str, str], declared: set[str]) -> Scope:
+    """Return what holds after the instruction."""
+    instruction = fact.instruction
+    match fact.keyword:
+        case "ENV":
+            new = {k: variables.expand(v or "", scope.variables, scope.escape) for k, v in instruction.pairs}
+            return replace(scope, variables={**scope.variables, **new})
+        case "ARG":
+            known, unset = dict(scope.variables), set(scope.unset_arguments)
+            for name, raw in instruction.pairs:
+                if raw is not None:
+                    # an ENV of the same name wins over the build argument
+                    known.setdefault(name, variables.expand(raw, known, scope.escape))
+                elif name in defaults:
+                    known.setdefault(name, defaults[name])
+                elif name not in known:
+                    unset.add(name)
+            return replace(scope, variables=known, unset_arguments=frozenset(unset))
+        case "WORKDIR":
+            text = variables.expand(instruction.arguments, scope.variables, scope.escape)
+            return replace(scope, cwd=scope.path(text))
+        case "USER":
+            text = variables.expand(instruction.arguments, scope.variables, scope.escape)
+            return replace(scope, user=text.strip() or "root")
+        case "SHELL":
+            return replace(scope, shell=instruction.exec_form or scope.shell)
+        case "COPY" | "ADD":
+            return replace(scope, placed=(*scope.placed, *fact.placed))
+        case "RUN":
+            homes = dict(scope.homes)
+            for effect in fact.effects:
+                homes.update(effect.homes)
+            return replace(scope, homes=homes)
+        case _:
+            return scope
+
+
+def copy_words(instruction: Instruction, scope: Scope) -> tuple[tuple[str, ...], str | None]:
+    """Return the sources and the destination of a COPY or ADD, variables filled in."""
+    raw = instruction.exec_form or tuple(word.text for word in instruction.words)
+    if instruction.exec_form:
+        words = tuple(variables.expand(f'"{w}"', scope.variables, scope.escape) for w in raw)
+    else:
+        words = tuple(variables.expand(w, scope.variables, scope.escape) for w in raw)
+    if len(words) < 2:
+        return (), None
+    return words[:-1], words[-1]
+
+
+def _copy_fact(index: int, instruction: Instruction, scope: Scope) -> Fact:
+    sources, target = copy_words(instruction, scope)
+    if target is None:
+        return Fact(index, instruction, scope)
+    destination = scope.path(target)
+    from_stage = instruction.flag("from")
+    if from_stage is not None:
+        return Fact(index, instruction, scope, destination=destination, from_stage=from_stage)
+    placed: list[Placed] = []
+    heredocs = {doc.name for doc in instruction.heredocs}
+    into_folder = target.endswith("/") or target in (".", "..") or len(sources) > 1 or destination == "/"
+    into_folder = into_folder or target.endswith(("/.", "/..")) or destination == scope.cwd
+    for source in sources:
+        if source.lstrip("<-").strip("\"'") in heredocs or _is_remote(source):
+            continue
+        for match in _matches(scope.context, source):
+            if match == "" or scope.context.is_dir(match):
+                keep_parents = instruction.flag("parents") is not None
+                inside = posixpath.join(destination, match) if keep_parents and match else destination
+                placed.append(Placed(inside, match, is_folder=True))
+            else:
+                name = posixpath.basename(match)
+                place = posixpath.join(destination, name) if into_folder else destination
+                placed.append(Placed(place, match, is_folder=False))
+    return Fact(index, instruction, scope, placed=tuple(placed), destination=destination)
+
+
+def _is_remote(source: str) -> bool:
+    return "://" in source or source.startswith("git@")
+
+
+def _matches(context: BuildContext, source: str) -> tuple[str, ...]:
+    cleaned = posixpath.normpath(source.lstrip("/") or ".")
+    if cleaned == ".":
+        return ("",)
+    if cleaned.startswith(".."):
+        cleaned = posixpath.normpath("/" + cleaned).lstrip("/") or "."
+        if cleaned == ".":
+            return ("",)
+    return context.match(cleaned)
+
+
+def _run_fact(
+    index: int, instruction: Instruction, scope: Scope, interpreters: Sequence[Interpreter]
+) -> Fact:
+    script, offset = _script_of(instruction, scope)
+    if script is None:
+        why = f"the shell of this RUN isn't understood: {_short(instruction.arguments)}"
+        return Fact(index, instruction, scope, (ItemFact(None, (Effect(Role.OPAQUE, why=why),)),))
+    items: list[ItemFact] = []
+    inner = scope
+    for item in script.items:
+        effects: list[Effect] = []
+        local = inner
+        for command in item.commands:
+            effect = interpret(command, local, interpreters, item)
+            effects.append(effect)
+            local = _after_command(command, effect, local)
+        if item.kind == "command":
+            inner = local
+        items.append(ItemFact(item, tuple(effects)))
+    return Fact(index, instruction, scope, tuple(items), script, offset)
+
+
+def _short(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= 60 else flat[:57] + "..."
+
+
+def _script_of(
+    instruction: Instruction, scope: Scope
+) -> tuple[Script | None, Callable[[int, int], tuple[int, int]] | None]:
+    """Return the script that a RUN executes and the map from it to the instruction's source."""
+    shell_name = posixpath.basename(scope.shell[0]) if scope.shell else "sh"
+    if instruction.exec_form is not None:
+        argv = instruction.exec_form
+        if (
+            len(argv) == 3
+            and posixpath.basename(argv[0]) in ("sh", "bash", "ash", "dash")
+            and argv[1] in ("-c", "-lc")
+        ):
+            return shell.parse_script(argv[2]), None
+        return shell.parse_script(shlex.join(argv)), None
+    if shell_name not in ("sh", "bash", "ash", "dash", "zsh"):
+        return None, None
+    if instruction.heredocs:
+        return _heredoc_script(instruction)
+    return shell.parse_script(instruction.arguments), instruction.arguments_span
+
+
+def _heredoc_script(
+    instruction: Instruction,
+) -> tuple[Script | None, Callable[[int, int], tuple[int, int]] | None]:
+    first = instruction.heredocs[0]
+    words = instruction.words
+    starts_script = len(instruction.heredocs) == 1 and len(words) == 1 and words[0].text.startswith("<<")
+    if not starts_script:
+        # a heredoc that feeds a command, as `RUN cat <<EOF > /etc/x`: only plain files are understood
+        return _fed_heredoc(instruction), None
+    body = first.body
+    if body.startswith("#!"):
+        interpreter = body.split("\n", 1)[0]
+        if posixpath.basename(interpreter.split()[-1]) not in ("sh", "bash"):
+            return None, None
+    start = first.start
+    return shell.parse_script(body), lambda a, b: (start + a, start + b)
+
+
+def _fed_heredoc(instruction: Instruction) -> Script | None:
+    kept = " ".join(
+        word.text for word in instruction.words if not word.text.lstrip("0123456789").startswith("<<")
+    )
+    return shell.parse_script(kept) if kept else None
+
+
+_WRAPPERS = {"sudo", "time", "nice", "exec", "command", "env", "nohup", "eatmydata", "xvfb-run"}
+
+
+def unwrapped(words: Sequence[Word], scope: Scope) -> tuple[Word, ...]:
+    """Return the words without `sudo`, `env A=b`, `exec` and the like before the real command."""
+    rest = list(words)
+    while rest:
+        name = scope.value(rest[0])
+        if name is None or posixpath.basename(name) not in _WRAPPERS:
+            break
+        wrapper = posixpath.basename(name)
+        rest.pop(0)
+        while rest and (rest[0].text.startswith("-") or (wrapper == "env" and "=" in rest[0].text)):
+            option = rest.pop(0).text
+            if option in ("-u", "-n", "-g") and rest and wrapper in ("sudo", "nice", "env"):
+                rest.pop(0)
+    return tuple(rest)
+
+
+def interpret(command: Command, scope: Scope, interpreters: Sequence[Interpreter], item: Item) -> Effect:
+    """Return what one simple command does, redirections included."""
+    from msrefactor.commands import interpret_common, redirect_writes
+
+    written = redirect_writes(command, scope)
+    words = unwrapped(command.words, scope)
+    if not words:
+        if command.words:
+            return Effect(Role.NOTHING)
+        if written is None:
+            return Effect(Role.OPAQUE, why="a redirection to a path that isn't known")
+        if written:
+            return Effect(Role.SETUP, writes=written)
+        return Effect(Role.NAVIGATE if command.assignments else Role.NOTHING)
+    inner = replace(
+        scope,
+        variables={
+            **scope.variables,
+            **{name: value for name, word in command.assignments if (value := scope.value(word)) is not None},
+        },
+    )
+    plain = replace(command, words=words)
+    argv = inner.values(words)
+    effect = None
+    for interpreter in interpreters:
+        effect = interpreter(plain, argv, inner)
+        if effect is not None:
+            break
+    if effect is None:
+        effect = interpret_common(plain, argv, inner, item)
+    if written is None and effect.role < Role.OPAQUE:
+        return Effect(Role.OPAQUE, tool=effect.tool, why="a redirection to a path that isn't known")
+    if written:
+        effect = replace(effect, role=max(effect.role, Role.SETUP), writes=(*effect.writes, *written))
+    return effect
+
+
+def _after_command(command: Command, effect: Effect, scope: Scope) -> Scope:
+    """Return what later commands of the same RUN see."""
+    words = command.words
+    name = words[0].literal if words else None
+    if not words or name == "export":
+        new = {key: value for key, word in command.assignments if (value := scope.value(word)) is not None}
+        if name == "export":
+            for word in words[1:]:
+                key, equals, _ = word.text.partition("=")
+                if equals and (value := scope.value(word)) is not None:
+                    new[key] = value.partition("=")[2]
+        return replace(scope, variables={**scope.variables, **new}) if new else scope
+    if name in ("cd", "pushd") and effect.role is Role.NAVIGATE and len(words) > 1:
+        target = scope.value(words[-1])
+        if target is not None:
+            return replace(scope, cwd=scope.path(target))
+    if effect.homes or effect.sets:
+        return replace(
+            scope,
+            homes={**scope.homes, **dict(effect.homes)},
+            variables={**scope.variables, **dict(effect.sets)},
+        )
+    return scope

@@ -1,0 +1,221 @@
+"""Split a single-stage Dockerfile into a builder and a final stage that holds what the container needs.
+
+Before::
+
+    FROM python:3.12
+    WORKDIR /app
+    COPY . .
+    RUN pip install -r requirements.txt
+    CMD ["python", "app.py"]
+
+After::
+
+    FROM python:3.12 AS build
+    WORKDIR /app
+    RUN python -m venv /opt/venv
+    ENV PATH="/opt/venv/bin:$PATH"
+    COPY requirements.txt .
+    RUN pip install -r requirements.txt
+
+    FROM python:3.12-slim
+    WORKDIR /app
+    ENV PATH="/opt/venv/bin:$PATH"
+    COPY --from=build /opt/venv /opt/venv
+    COPY . .
+    CMD ["python", "app.py"]
+
+Refuses with the obstacle's name: ``onbuild``, ``windows``, ``base-unknown``, ``context-unknown``,
+``opaque-step``, ``unknown-artifact``, ``unknown-release``, ``runtime-library``, ``install-mode``,
+``ambiguous-ecosystem``, ``compiles-at-start``, ``development-image``, ``build-variable``, ``need-not-found``;
+``unproved`` when only an assumption is missing.
+"""
+
+from __future__ import annotations
+
+from msrefactor.facts import Role, StageFacts, stage_facts
+from msrefactor.knowledge import packages as knowledge
+from msrefactor.knowledge.images import BaseImage, describe
+from msrefactor.model import (
+    Change,
+    Changed,
+    Evidence,
+    Outcome,
+    Phase,
+    Refused,
+    Risk,
+    Transform,
+    Unchanged,
+    View,
+)
+from msrefactor.tree import Stage
+
+from msrefactor_transforms.splitting import needs as wants_of
+from msrefactor_transforms.splitting.plan import SplitPlan, ecosystems, interpreters
+from msrefactor_transforms.splitting.slicing import Slices, split
+
+LEAST_SAVING_MB = 20.0
+LEAST_SAVING_SHARE = 0.1
+"""A split that saves less than both isn't worth a reader's time."""
+
+
+def apply(view: View) -> Outcome:
+    """Split the only stage, or say why not."""
+    if len(view.dockerfile.stages) > 1:
+        return Unchanged("it has several stages already")
+    stage = view.dockerfile.final_stage
+    facts = stage_facts(view.dockerfile, stage, view.context, interpreters())
+    unfit = _unfit(view, facts)
+    if unfit is not None:
+        return unfit
+    plans = [plan for ecosystem in ecosystems() if (plan := ecosystem.plan(view, facts)) is not None]
+    plan = _only(plans)
+    if not isinstance(plan, SplitPlan):
+        return plan
+    opaque = _opaque(view, facts)
+    if opaque is not None:
+        return opaque
+    return _split(view, facts, plan)
+
+
+def _split(view: View, facts: StageFacts, plan: SplitPlan) -> Outcome:
+    wants = wants_of.wanted(view, facts, plan.code)
+    refusal = wants_of.start_refusal(view, facts, wants)
+    if refusal is not None:
+        return refusal
+    runtime = describe(_expanded(view, plan.runtime_image))
+    first = split(view, facts, plan, runtime, plan.packages)
+    if isinstance(first, Refused):
+        return first
+    left_out = [fate.name for fate in first.fates if not fate.is_kept]
+    resolution = wants_of.resolved(facts, plan, runtime, wants, left_out, first.runtime_packages)
+    if resolution.refusal is not None:
+        return resolution.refusal
+    slices = split(view, facts, plan, runtime, resolution.packages)
+    if isinstance(slices, Refused):
+        return slices
+    saved = plan.saved_mb + _dropped_mb(slices, runtime) - _added_mb(slices, runtime)
+    if saved < LEAST_SAVING_MB and saved < LEAST_SAVING_SHARE * (_size_mb(facts.base) or 1000.0):
+        return Unchanged(f"nothing to gain: a split would save about {max(saved, 0):.0f} MB")
+    stages = (Stage(slices.builder), Stage(slices.runtime))
+    assumptions = (*plan.assumptions, *resolution.assumptions)
+    change = Change(
+        plan.reason or f"build in a stage of its own; the final stage starts from {plan.runtime_image}",
+        Risk.REVIEW if assumptions else Risk.SAFE,
+        facts.facts[0].line,
+        (*plan.evidence, *resolution.evidence),
+        assumptions,
+        round(saved, 1),
+    )
+    changes = [change, *_artifact_changes(view, facts, slices), *_package_changes(view, slices)]
+    return Changed(view.dockerfile.with_stages(stages), tuple(changes), slices.removals, resolution.needs)
+
+
+def _artifact_changes(view: View, facts: StageFacts, slices: Slices) -> list[Change]:
+    made = []
+    for artifact in slices.artifacts:
+        fact = facts.facts[artifact.after]
+        text = " ".join(fact.instruction.source.split())
+        made.append(
+            Change(
+                f"copy {artifact.path} from the builder: {artifact.why}" if artifact.why else
+                f"copy {artifact.path} from the builder",
+                line=fact.line,
+                evidence=(Evidence(view.name, fact.line, text[:120]),),
+            )
+        )  # fmt: skip
+    return made
+
+
+def _package_changes(view: View, slices: Slices) -> list[Change]:
+    made = [
+        Change(f"install {' '.join(fate.runtime)} instead of {fate.name} in the final stage")
+        if fate.runtime
+        else Change(f"leave {fate.name} to the builder: {fate.why}")
+        for fate in slices.fates
+        if not fate.is_kept
+    ]
+    made.extend(
+        Change(f"install {package.name} in the final stage: {package.why}", evidence=(package.evidence,))
+        for package in slices.added
+    )
+    return made
+
+
+def _unfit(view: View, facts: StageFacts) -> Outcome | None:
+    """Return why the stage isn't one to split at all."""
+    stage = facts.stage
+    for instruction in stage.instructions:
+        if instruction.keyword == "ONBUILD":
+            evidence = Evidence(view.name, instruction.line, " ".join(instruction.source.split()))
+            return Refused("onbuild", "the image runs steps in the builds of others", (evidence,))
+    if facts.base.system == "windows":
+        return Refused("windows", f"{facts.base.reference.text} is a Windows image", (_from(view, stage),))
+    keywords = {instruction.keyword for instruction in stage.instructions}
+    if not keywords & {"CMD", "ENTRYPOINT"}:
+        return Unchanged("no command is started: it is an image for others to build on")
+    if "RUN" not in keywords:
+        return Unchanged("nothing is built")
+    return None
+
+
+def _only(plans: list[SplitPlan | Refused]) -> SplitPlan | Outcome:
+    """Return the one plan there is, or why there isn't one."""
+    if not plans:
+        return Unchanged("nothing is built that the final image could do without")
+    if len(plans) == 1:
+        return plans[0]
+    refusals = [plan for plan in plans if isinstance(plan, Refused)]
+    if refusals:
+        return refusals[0]
+    names = [plan.ecosystem for plan in plans if isinstance(plan, SplitPlan)]
+    return Refused("ambiguous-ecosystem", f"it builds {' and '.join(names)}")
+
+
+def _opaque(view: View, facts: StageFacts) -> Refused | None:
+    for fact, effect in facts.effects():
+        if effect.role is Role.OPAQUE:
+            evidence = Evidence(view.name, fact.line, " ".join(fact.instruction.source.split())[:160])
+            return effect.refusal or Refused("opaque-step", effect.why, (evidence,))
+    return None
+
+
+def _from(view: View, stage: Stage) -> Evidence:
+    return Evidence(view.name, stage.instructions[0].line, " ".join(stage.instructions[0].source.split()))
+
+
+def _expanded(view: View, image: str) -> str:
+    from msrefactor import variables
+    from msrefactor.facts import global_arguments
+
+    return variables.expand(image, global_arguments(view.dockerfile), view.dockerfile.escape)
+
+
+def _size_mb(base: BaseImage) -> float | None:
+    from msrefactor.knowledge.images import size_mb
+
+    return size_mb(base.reference.text)
+
+
+def _dropped_mb(slices: Slices, runtime: BaseImage) -> float:
+    """Return what the packages weigh that the final stage does without, in megabytes."""
+    release = runtime.release or (runtime.releases[-1] if runtime.releases else "")
+    total = 0.0
+    for fate in slices.fates:
+        if fate.is_kept or fate.why == "the Dockerfile itself removes it again":
+            continue
+        total += knowledge.installed_size_mb(fate.name, release) or 1.0
+        total -= sum(knowledge.installed_size_mb(name, release) or 1.0 for name in fate.runtime)
+    return total
+
+
+def _added_mb(slices: Slices, runtime: BaseImage) -> float:
+    release = runtime.release or (runtime.releases[-1] if runtime.releases else "")
+    return sum(knowledge.installed_size_mb(package.name, release) or 1.0 for package in slices.added)
+
+
+TRANSFORM = Transform(
+    "split-stages",
+    "Split a single-stage file into a builder and a lean final stage.",
+    Phase.SPLIT,
+    apply,
+)

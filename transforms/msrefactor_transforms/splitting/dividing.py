@@ -1,0 +1,42 @@
+"""A RUN divided at command boundaries: what stays keeps its words, its line breaks and its comments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from msrefactor.shell import Script
+from msrefactor.tree import Instruction
+
+Mapper = Callable[[int, int], tuple[int, int]]
+
+
+def kept_items(instruction: Instruction, script: Script, spans: Mapper, kept: Sequence[int]) -> Instruction:
+    """Return the RUN with only the items at these positions of its script.
+
+    Between two items that stay, what stood before the later one stays (its separator, its line break, its
+    comments), so that the author's way of breaking lines is kept.
+    """
+    items = script.items
+    wanted = sorted(set(kept))
+    edits: list[tuple[int, int, str]] = []
+    if len(wanted) == len(items):
+        return instruction
+    first = wanted[0]
+    if first > 0:
+        edits.append(
+            (spans(items[0].start, items[0].end)[0], spans(items[first].start, items[first].end)[0], "")
+        )
+    for left, right in zip(wanted, wanted[1:], strict=False):
+        if right > left + 1:
+            end = spans(items[left].start, items[left].end)[1]
+            last_gone = items[right - 1]
+            edits.append((end, spans(last_gone.start, last_gone.end)[1], ""))
+    last = wanted[-1]
+    if last < len(items) - 1:
+        end = spans(items[last].start, items[last].end)[1]
+        tail = items[-1]
+        stop = spans(tail.start, tail.end)[1]
+        if tail.separator:
+            stop = spans(tail.separator_start, tail.separator_end)[1]
+        edits.append((end, stop, ""))
+    return instruction.replaced(edits)

@@ -1,0 +1,253 @@
+"""Everything the running container uses, and where the new final stage has it.
+
+The argument is by subtraction: the original image ran, so a command, library or file that the split didn't
+take away is still there. What it did take away is known by name: the packages that only the full base image
+has, and the author's packages that were left out.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from msrefactor.code.needs import EMPTY, CodeNeeds, context_path, merged_needs
+from msrefactor.code.shell import Start as CodeStart
+from msrefactor.code.shell import arguments_of, script_needs, started_by, starts_in
+from msrefactor.contract import starts
+from msrefactor.facts import StageFacts
+from msrefactor.knowledge import packages as knowledge
+from msrefactor.knowledge.images import BaseImage
+from msrefactor.model import Evidence, Need, NeedKind, Refused, View
+
+from msrefactor_transforms.splitting.plan import RuntimePackage, SplitPlan
+
+_BUILDS_AT_START = frozenset(
+    "gcc g++ cc c++ make cmake cargo rustc javac mvn gradle gradlew mvnw pip pip3 pipx easy_install conda mamba "
+    "poetry-install npm-install bundle-install".split()
+)
+_WORKBENCHES = frozenset(
+    "jupyter jupyter-lab jupyter-notebook ipython code-server rstudio-server sshd".split()
+)
+_TEST_RUNNERS = frozenset("pytest py.test tox nox jest mocha cypress vitest rspec phpunit".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """What is started and read, before anybody asks where it is."""
+
+    commands: tuple[tuple[str, Evidence], ...]
+    """A bare name, or an absolute path of the image."""
+    files: tuple[tuple[str, Evidence], ...]
+    """Absolute paths of the image that something started reads."""
+    unknown: tuple[Evidence, ...]
+    """Places that start a program whose name isn't written there."""
+    code: CodeNeeds
+
+
+def wanted(view: View, facts: StageFacts, code: CodeNeeds = EMPTY) -> Wants:
+    """Return what the container's start commands, its scripts and its source use."""
+    commands: list[tuple[str, Evidence]] = []
+    files: list[tuple[str, Evidence]] = []
+    unknown: list[Evidence] = []
+    scripts: list[CodeNeeds] = [code]
+    scope = facts.end
+    for start in starts(view, facts):
+        if start.argv is not None:
+            found: Iterable[CodeStart] | None = tuple(started_by(arguments_of(start.argv)))
+        else:
+            commands.append(("/bin/sh", start.evidence))
+            found = starts_in(start.shell or "")
+        if found is None:
+            unknown.append(start.evidence)
+            continue
+        for one in found:
+            if one.kind == "program":
+                commands.append((_absolute(one.name, scope.cwd), start.evidence))
+                scripts.append(_script(facts, one.name))
+            elif one.kind in ("script", "source"):
+                files.append((scope.path(one.name), start.evidence))
+                scripts.append(_script(facts, scope.path(one.name)))
+            elif one.kind == "unknown":
+                unknown.append(start.evidence)
+    everything = merged_needs(scripts)
+    for name, evidence in everything.commands:
+        inside = context_path(name)
+        if inside is None:
+            commands.append((_absolute(name, scope.cwd), evidence))
+    unknown.extend(everything.unknown_commands)
+    return Wants(
+        tuple(dict.fromkeys(commands)), tuple(dict.fromkeys(files)), tuple(dict.fromkeys(unknown)), everything
+    )
+
+
+def _absolute(name: str, cwd: str) -> str:
+    return posixpath.normpath(posixpath.join(cwd, name)) if "/" in name else name
+
+
+def placed_path(facts: StageFacts, name: str) -> str | None:
+    """Return the image path of a program that came from the context: by path, or by name along PATH."""
+    scope = facts.end
+    if "/" in name:
+        path = scope.path(name)
+        return path if scope.is_file(path) else None
+    for folder in scope.variables.get("PATH", "").split(":"):
+        path = posixpath.join(folder, name)
+        if folder and scope.is_file(path):
+            return path
+    return None
+
+
+def _script(facts: StageFacts, name: str) -> CodeNeeds:
+    """Return what a script of the context uses; nothing for what isn't one."""
+    path = placed_path(facts, name)
+    source = facts.end.origin(path) if path else None
+    if source is None:
+        return EMPTY
+    text = facts.end.context.read_text(source)
+    if text is None or "\0" in text[:1000]:
+        return EMPTY
+    if not text.startswith("#!") and posixpath.splitext(source)[1] not in (".sh", ".bash", ""):
+        return EMPTY
+    return script_needs(facts.end.context, source, text)
+
+
+def start_refusal(view: View, facts: StageFacts, wants: Wants) -> Refused | None:
+    """Return the obstacle that lies in what the container does when it starts."""
+    for name, evidence in wants.commands:
+        command = posixpath.basename(name)
+        if command in _BUILDS_AT_START:
+            return Refused("compiles-at-start", f"`{command}` runs when the container starts", (evidence,))
+        if command in _WORKBENCHES:
+            return Refused(
+                "development-image", f"`{command}` is for people who work in the container", (evidence,)
+            )
+    for start in starts(view, facts):
+        words = start.argv or ()
+        if start.kind == "command" and words and posixpath.basename(words[0]) in _TEST_RUNNERS:
+            return Refused("development-image", "the container runs the tests", (start.evidence,))
+    for use in view.uses:
+        if use.kind != "bind-mount" or use.value is None:
+            continue
+        target = use.value.rpartition(":")[2] if not use.value.startswith(":") else use.value[1:]
+        if target and target != "/" and (facts.end.cwd == target or facts.end.cwd.startswith(target + "/")):
+            return Refused(
+                "development-image",
+                f"the source is mounted over {target} when the container runs",
+                (use.evidence,),
+            )
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Where everything is, what has to be installed for it, and what was not found."""
+
+    needs: tuple[Need, ...]
+    packages: tuple[RuntimePackage, ...]
+    refusal: Refused | None
+    assumptions: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+
+
+def resolved(
+    facts: StageFacts,
+    plan: SplitPlan,
+    runtime: BaseImage,
+    wants: Wants,
+    left_out: Sequence[str],
+    kept: Sequence[str],
+) -> Resolution:
+    """Find a provider in the final stage for everything that is wanted.
+
+    `left_out`: packages of the author's list that the final stage doesn't install; `kept`: those it does.
+    """
+    base = facts.base
+    lost = knowledge.lost_commands(base, runtime)
+    gone = {command: package for package in left_out for command in knowledge.commands_of(package)}
+    needs: list[Need] = []
+    packages: list[RuntimePackage] = list(plan.packages)
+    refusal: Refused | None = None
+    for name, evidence in wants.commands:
+        command = posixpath.basename(name)
+        provider = _provider(facts, plan, name, command, kept)
+        if provider is None and command in gone and gone[command] not in kept:
+            refusal = refusal or Refused(
+                "compiles-at-start", f"`{command}` is started, which only builds should need", (evidence,)
+            )
+        elif provider is None and command in lost:
+            package = lost[command]
+            packages.append(RuntimePackage(package, evidence, f"`{command}` is started"))
+            provider = f"package {package}, added"
+        elif provider is None:
+            provider = f"{plan.runtime_image}, as before" if plan.runtime_image != "scratch" else None
+        needs.append(Need(NeedKind.COMMAND, command if "/" not in name else name, evidence, provider))
+        if provider is None and refusal is None:
+            refusal = Refused("need-not-found", f"`{name}` isn't in the final stage", (evidence,))
+    lost_libraries = knowledge.lost_libraries(base, runtime)
+    for name, evidence in wants.code.libraries:
+        package = _library_package(name, lost_libraries)
+        provider = f"package {package}, added" if package else "as before"
+        if package:
+            packages.append(RuntimePackage(package, evidence, f"the library {name} is loaded"))
+        needs.append(Need(NeedKind.LIBRARY, name, evidence, provider))
+    for path, evidence in wants.files:
+        needs.append(Need(NeedKind.PATH, path, evidence, "copied"))
+    assumptions: list[str] = []
+    doubtful: list[Evidence] = []
+    if lost:
+        for evidence in wants.unknown:
+            doubtful.append(evidence)
+            assumptions.append(
+                f"the program started at {evidence.file}:{evidence.line} isn't one that only {base.reference.text} has"
+            )
+        for evidence in wants.code.unknown_libraries:
+            doubtful.append(evidence)
+            assumptions.append(
+                f"the library loaded at {evidence.file}:{evidence.line} isn't one that only {base.reference.text} has"
+            )
+    unique: dict[str, RuntimePackage] = {}
+    for package_need in packages:
+        if package_need.name not in kept:
+            unique.setdefault(package_need.name, package_need)
+    for package_need in unique.values():
+        if package_need.why:
+            needs.append(
+                Need(
+                    NeedKind.PACKAGE, package_need.name, package_need.evidence, "installed in the final stage"
+                )
+            )
+    return Resolution(
+        tuple(dict.fromkeys(needs)),
+        tuple(unique.values()),
+        refusal,
+        tuple(dict.fromkeys(assumptions)),
+        tuple(doubtful),
+    )
+
+
+def _provider(facts: StageFacts, plan: SplitPlan, name: str, command: str, kept: Sequence[str]) -> str | None:
+    where = plan.provides(name)
+    if where is not None:
+        return where
+    placed = placed_path(facts, name)
+    if placed is not None:
+        return f"{placed}, copied"
+    for package in kept:
+        if package == command or command in knowledge.commands_of(package):
+            return f"package {package}"
+    return None
+
+
+def _library_package(name: str, lost: Iterable[str]) -> str | None:
+    """Return the package that only the full image has and that carries a library, by Debian's naming rule."""
+    stem, _, version = name.partition(".so")
+    stem = posixpath.basename(stem)
+    stem = stem if stem.startswith("lib") else f"lib{stem}"
+    version = version.lstrip(".").split(".")[0]
+    pattern = re.compile(re.escape(stem.lower().replace("_", "-")) + r"[-\d.]*(t64)?$")
+    for package in sorted(lost):
+        if pattern.match(package):
+            return package
+    return None

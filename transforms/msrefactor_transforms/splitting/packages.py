@@ -1,0 +1,188 @@
+"""Which of the distribution's packages the final stage needs: the author's list, minus what only builds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from msrefactor import shell
+from msrefactor.commands import PackageCall
+from msrefactor.facts import Effect, Fact, Role
+from msrefactor.knowledge import packages as knowledge
+from msrefactor.knowledge.images import BaseImage
+from msrefactor.shell import Script, Word
+from msrefactor.tree import Instruction, Token
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of one package that the author installs."""
+
+    name: str
+    runtime: tuple[str, ...]
+    """What the final stage installs for it; empty: nothing."""
+    why: str
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the final stage installs it as it is."""
+        return self.runtime == (self.name,)
+
+
+def bare_name(name: str) -> str:
+    """Return a package's name without version, release and architecture."""
+    for mark in ("=", "/", "~", "<", ">"):
+        name = name.partition(mark)[0]
+    return name.partition(":")[0]
+
+
+def fate(name: str, base: BaseImage, removed: frozenset[str]) -> Fate:
+    """Return what the final stage installs for a package of the author's list."""
+    bare = bare_name(name)
+    if bare in removed or name in removed:
+        return Fate(name, (), "the Dockerfile itself removes it again")
+    if knowledge.is_build_only(bare, base.system):
+        return Fate(name, (), "only builds need it")
+    if bare.endswith(("-dev", "-devel")):
+        runtime = knowledge.runtime_packages(bare, base.system, base.releases)
+        if runtime is None:
+            return Fate(name, (name,), "its run-time libraries aren't known")
+        if not runtime:
+            return Fate(name, (), "it has headers only")
+        return Fate(name, runtime, f"{bare} is for building, {' '.join(runtime)} for running")
+    return Fate(name, (name,), "it may be needed")
+
+
+def removed_packages(facts: Iterable[Fact]) -> frozenset[str]:
+    """Return the packages (and apk's virtual packages) that the Dockerfile removes after installing them."""
+    gone: set[str] = set()
+    virtual: dict[str, tuple[str | None, ...]] = {}
+    for fact in facts:
+        for effect in fact.effects:
+            call = effect.detail
+            if not isinstance(call, PackageCall):
+                continue
+            if call.action == "install" and call.virtual:
+                virtual[call.virtual] = call.names
+            if call.action == "remove":
+                for name in effect.removed_packages:
+                    gone.add(bare_name(name))
+                    gone.update(bare_name(member) for member in virtual.get(name, ()) if member)
+    return frozenset(gone)
+
+
+def installs(fact: Fact) -> tuple[Effect, ...]:
+    """Return the package installs of a RUN."""
+    return tuple(
+        effect
+        for effect in fact.effects
+        if isinstance(effect.detail, PackageCall) and effect.detail.action == "install"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Subtracted:
+    """A RUN with its package list reduced to what runs, and what became of each package."""
+
+    instruction: Instruction | None
+    """None: nothing of the list is left."""
+    fates: tuple[Fate, ...]
+
+
+def subtracted(
+    instruction: Instruction,
+    script: Script,
+    base: BaseImage,
+    removed: frozenset[str],
+    present: Sequence[str] = (),
+) -> Subtracted:
+    """Return the RUN with build-only packages taken out and -dev packages replaced by what they run on.
+
+    `script` is the RUN's script as it stands in `instruction`. `present`: packages that the final stage has
+    already.
+    """
+    edits: list[tuple[int, int, str]] = []
+    gone: list[Token] = []
+    fates: list[Fate] = []
+    have = set(present)
+    left = 0
+    for word, name in _package_words(script):
+        if name is None:
+            left += 1
+            continue
+        result = fate(name, base, removed)
+        fates.append(result)
+        start, end = instruction.arguments_span(word.start, word.end)
+        new = [package for package in result.runtime if package not in have]
+        have.update(new)
+        left += len(new)
+        if not new:
+            gone.append(Token(word.text, start, end))
+        elif tuple(new) != (name,):
+            edits.append((start, end, " ".join(new)))
+    if not left:
+        return Subtracted(None, tuple(fates))
+    # the later edits first, so that the spans of the words to take out stay right
+    for start, end, text in sorted(edits, reverse=True):
+        instruction = instruction.replaced([(start, end, text)])
+        shift = len(text) - (end - start)
+        gone = [
+            replace(token, start=token.start + shift, end=token.end + shift) if token.start > start else token
+            for token in gone
+        ]
+    return Subtracted(instruction.without_words(gone) if gone else instruction, tuple(fates))
+
+
+def _package_words(script: Script) -> Iterable[tuple[Word, str | None]]:
+    """Yield the words that name packages, with their names where they are literal."""
+    from msrefactor.commands import interpret_common
+    from msrefactor.context import BuildContext
+    from msrefactor.facts import Scope
+    from msrefactor.knowledge.images import describe
+
+    scope = Scope(describe("debian"), BuildContext.unknown())
+    for item in script.items:
+        if item.kind != "command":
+            continue
+        for command in item.commands:
+            name = command.name
+            if name not in ("apt-get", "apt", "aptitude", "apk", "yum", "dnf", "microdnf", "zypper", "tdnf"):
+                continue
+            effect = interpret_common(command, scope.values(command.words), scope, item)
+            if effect.role is Role.PACKAGES and isinstance(effect.detail, PackageCall):
+                if effect.detail.action == "install":
+                    yield from zip(effect.packages, effect.detail.names, strict=True)
+
+
+def with_packages(instruction: Instruction, names: Sequence[str]) -> Instruction | None:
+    """Return the RUN with more packages at the end of its first install list; None: it has none to add to."""
+    script = shell.parse_script(instruction.arguments)
+    if script is None or instruction.heredocs or instruction.exec_form:
+        return None
+    words = [word for word, _ in _package_words(script)]
+    if not words:
+        return None
+    first_item = next(item for item in script.items if item.start <= words[0].start < item.end)
+    last = [word for word in words if first_item.start <= word.start < first_item.end][-1]
+    start, end = instruction.arguments_span(last.start, last.end)
+    line_start = instruction.source.rfind("\n", 0, start) + 1
+    indent = instruction.source[line_start:start]
+    if line_start and not indent.strip():
+        mark = f" {instruction.escape}{instruction.newline}{indent}"
+        return instruction.replaced([(end, end, "".join(mark + name for name in names))])
+    return instruction.replaced([(end, end, "".join(" " + name for name in names))])
+
+
+def install_run(base: BaseImage, names: Sequence[str], lower: bool = False) -> str:
+    """Return a RUN that installs packages on this base and leaves no lists behind."""
+    run = "run" if lower else "RUN"
+    listed = " ".join(names)
+    if base.system == "alpine":
+        return f"{run} apk add --no-cache {listed}\n"
+    if base.system == "rpm":
+        return f"{run} dnf install -y {listed} && dnf clean all\n"
+    return (
+        f"{run} apt-get update \\\n"
+        f"    && apt-get install -y --no-install-recommends {listed} \\\n"
+        "    && rm -rf /var/lib/apt/lists/*\n"
+    )

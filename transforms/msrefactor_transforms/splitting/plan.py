@@ -1,0 +1,116 @@
+"""What an ecosystem says of a stage that is to be split, and how ecosystems are found."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from msrefactor.code.needs import EMPTY, CodeNeeds
+from msrefactor.facts import Interpreter, StageFacts
+from msrefactor.model import Evidence, Refused, View
+
+
+class Level(enum.Enum):
+    """How far the final stage's base is from the builder's."""
+
+    SHARED = "A"
+    """The same image in both stages."""
+    SLIM = "B"
+    """The slim variant of the same release."""
+    RUNTIME = "C"
+    """A base that only runs things: a JRE, a web server, plain Debian."""
+    MINIMAL = "D"
+    """Distroless or scratch: only for what is proved static."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A path that the builder makes and the final stage copies, at the same place."""
+
+    path: str
+    after: int
+    """Index of the instruction of the original stage after which it is complete."""
+    why: str
+    is_folder: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimePackage:
+    """A package of the distribution that the final stage needs, and who says so."""
+
+    name: str
+    evidence: Evidence
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPlan:
+    """What one ecosystem knows of the stage. The mechanism that carries it out knows no ecosystem."""
+
+    ecosystem: str
+    level: Level
+    runtime_image: str
+    """The final stage's base, as FROM is to name it."""
+    builder_image: str | None = None
+    """The builder's base where it has to change (its release written out); None: as it is."""
+    build_prelude: tuple[str, ...] = ()
+    """Instructions to put into the builder before the first instruction of the build."""
+    prelude_before: int | None = None
+    """Index of the instruction that the prelude goes before."""
+    runtime_prelude: tuple[str, ...] = ()
+    """Instructions to put into the final stage before its first artifact."""
+    artifacts: tuple[Artifact, ...] = ()
+    """Artifacts beside those that follow from what the build commands write."""
+    dropped: tuple[str, ...] = ()
+    """Folders of the image that hold only what the build reads: copies of the context into them aren't
+    replayed. What runs needs of them is in `artifacts`."""
+    build_files: frozenset[str] = frozenset()
+    """Files of the image that only the build reads, proved not to be needed by what runs."""
+    edits: Mapping[int, tuple[tuple[int, int, str], ...]] = field(default_factory=dict)
+    """Changes to the builder's instructions: index to spans of the source."""
+    packages: tuple[RuntimePackage, ...] = ()
+    """Packages that the final stage needs beside the author's."""
+    provides: Callable[[str], str | None] = lambda command: None
+    """Says in words where an artifact has a command, or None."""
+    code: CodeNeeds = EMPTY
+    """What the application's source uses at run time."""
+    explicit_workdir: bool = False
+    assumptions: tuple[str, ...] = ()
+    """What isn't proved; with any of them the change is for review."""
+    evidence: tuple[Evidence, ...] = ()
+    reason: str = ""
+    """One clause: what the split does, for the report."""
+    saved_mb: float = 0.0
+    """Estimated saving by the base and by what is pruned, in megabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ecosystem:
+    """A language's knowledge: what its commands do, and what a running program of it needs."""
+
+    name: str
+    interpret: Interpreter
+    plan: Callable[[View, StageFacts], SplitPlan | Refused | None]
+    """None: nothing of this ecosystem is built here."""
+
+
+@functools.cache
+def ecosystems() -> tuple[Ecosystem, ...]:
+    """Return every ecosystem, in the order of their names."""
+    import msrefactor_transforms.ecosystems as package
+
+    found = [
+        importlib.import_module(f"{package.__name__}.{module.name}").ECOSYSTEM
+        for module in pkgutil.iter_modules(package.__path__)
+        if not module.name.startswith("_")
+    ]
+    return tuple(sorted(found, key=lambda ecosystem: ecosystem.name))
+
+
+def interpreters() -> tuple[Interpreter, ...]:
+    """Return the interpreters of all ecosystems."""
+    return tuple(ecosystem.interpret for ecosystem in ecosystems())
