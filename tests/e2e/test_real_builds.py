@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -45,34 +47,37 @@ def test_real_build(folder: Path, engine: Engine, tmp_path: Path, add_row: Calla
         f"outcome {case.outcome}, but is_changed is {is_changed}"
     )
 
-    old_tag, new_tag = (engine.tag(f"{name(folder)}-{which}") for which in ("before", "after"))
-    old_build = build(engine, case.run, old_tag, before, case.dockerfile)
-    if not old_build.succeeded:
-        fail("the original doesn't build", old_file, old_build.log)
+    tags = (engine.tag(f"{name(folder)}-before"), engine.tag(f"{name(folder)}-after"))
     if not is_changed:
-        alone = watch(engine, case.run, old_tag)
+        old_build = build(engine, case.run, tags[0], before, case.dockerfile)
+        if not old_build.succeeded:
+            fail("the original doesn't build", old_file, old_build.log)
+        alone = watch(engine, case.run, tags[0])
         if missing := promise_unmet(case.run, alone):
             fail("the original doesn't work", old_file, missing, alone)
         return
-    new_build = build(engine, case.run, new_tag, after, case.dockerfile)
-    if not new_build.succeeded:
-        fail("the refactored file doesn't build", new_file, new_build.log)
+    with ThreadPoolExecutor(2) as pool:
+        builds = pool.map(
+            build, repeat(engine), repeat(case.run), tags, (before, after), repeat(case.dockerfile)
+        )
+    for ended, file in zip(builds, (old_file, new_file), strict=True):
+        if not ended.succeeded:
+            fail(f"the Dockerfile {file.parent.name} the refactoring doesn't build", file, ended.log)
 
-    text = old_file.read_text(errors="replace")
-    trial = try_both(engine, case.run, old_tag, new_tag, text)
+    trial = try_both(engine, case.run, *tags, old_file.read_text(errors="replace"))
     wrong = list(trial.wrong)
     limit = LARGEST_SHARE.get(folder.name, 1.0)
     if case.run.original == "works" and (trial.share > limit or trial.share >= 1):
         wrong.append(f"the image has {trial.share:.1%} of the original's size")
-    if wrong:
-        fail("the refactored image isn't as good as the original", new_file, wrong, trial.old, trial.new)
     add_row(
         name(folder),
         f"{trial.old_image.size / MEGABYTE:.0f}",
         f"{trial.new_image.size / MEGABYTE:.0f}",
         f"{trial.share:.1%}",
-        *(rebuild_seconds(engine, case, context) for context in (before, after)),
+        *("-" if wrong else rebuild_seconds(engine, case, context) for context in (before, after)),
     )
+    if wrong:
+        fail("the refactored image isn't as good as the original", new_file, wrong, trial.old, trial.new)
 
 
 def refactor(context: Path, case: Case) -> None:
