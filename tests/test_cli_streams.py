@@ -138,7 +138,7 @@ def test_signal_stops_between_files_and_tells_the_sum(
     assert out == b""
     assert err.splitlines() == [
         "rewrote a/Dockerfile",
-        "stopped: 3 files: 1 changed (2 not looked at); about 120 MB less in the final images",
+        "stopped: 3 files: 1 changed (2 not looked at); about 120 MB less",
     ]
     assert (folder / "b/Dockerfile").read_text() == SLOW
     assert (folder / "c/Dockerfile").read_text() == fakes.PYTHON

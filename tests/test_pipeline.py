@@ -142,9 +142,10 @@ def test_finding_that_names_another_obstacle_is_a_refusal_and_no_fault() -> None
 
 def test_finding_of_ours_beside_another_obstacle_is_our_fault() -> None:
     def both(*_all: object) -> tuple[str, ...]:
-        return ("parsers-disagree: line 2", "a comment is lost")
+        return ("parsers-disagree: line 2", "check-failed: a comment is lost", "so is a blank line")
 
-    assert refactor(fakes.PYTHON, check=both).internal_error is not None
+    fault = refactor(fakes.PYTHON, check=both).internal_error
+    assert fault == "name-stage: a comment is lost; so is a blank line"
 
 
 def test_exception_of_the_check_leaves_the_file_alone() -> None:

@@ -262,7 +262,7 @@ class Run:
         parts = ", ".join(f"{number} {name}" for number, name in counts if number) or "none done"
         files = f"{self.total} file" if self.total == 1 else f"{self.total} files"
         unfinished = f" ({self.total - done} not looked at)" if done < self.total else ""
-        saved = f"; about {self.saved:.0f} MB less in the final images" if self.saved >= 1 else ""
+        saved = f"; about {self.saved:.0f} MB less" if self.saved >= 1 else ""
         return f"{files}: {parts}{unfinished}{saved}"
 
 

@@ -166,9 +166,11 @@ def _fold(view: View, selected: Sequence[Transform], check: Check) -> _End:
     for transform in selected:
         try:
             outcome = _allowed(transform.apply(view), view.settings)
-            findings = (
-                check(view, outcome.dockerfile, outcome, transform) if isinstance(outcome, Changed) else ()
-            )
+            if isinstance(outcome, Changed) and outcome.dockerfile.render() == view.dockerfile.render():
+                outcome = Unchanged("the result is the file as it was")
+            findings: tuple[str, ...] = ()
+            if isinstance(outcome, Changed):
+                findings = check(view, outcome.dockerfile, outcome, transform)
         except Exception as error:  # noqa: BLE001  told as an internal error, with the place
             return _End(view.dockerfile, steps, f"{transform.name}: {_where(error)}")
         if findings:
@@ -177,8 +179,6 @@ def _fold(view: View, selected: Sequence[Transform], check: Check) -> _End:
             if is_ours:
                 return _End(view.dockerfile, steps, f"{transform.name}: {refusal.detail}")
             continue
-        if isinstance(outcome, Changed) and outcome.dockerfile == view.dockerfile:
-            outcome = Unchanged("the result is the file as it was")
         steps += (Step(transform.name, outcome),)
         if isinstance(outcome, Changed):
             view = replace(view, dockerfile=outcome.dockerfile)
@@ -201,13 +201,15 @@ def _allowed(outcome: Outcome, settings: Settings) -> Outcome:
 
 
 def _refusal(findings: tuple[str, ...]) -> tuple[Refused, bool]:
-    """Turn the check's findings into a refusal, and say whether the fault is ours.
-
-    A finding that begins with the name of another obstacle (`parsers-disagree: …`) isn't one.
-    """
+    """Turn the check's findings (`obstacle: what`) into a refusal, and say whether the fault is ours."""
+    ours = [
+        finding.removeprefix("check-failed: ")
+        for finding in findings
+        if finding.partition(": ")[0] not in REFUSALS or finding.startswith("check-failed: ")
+    ]
+    if ours:
+        return Refused("check-failed", "; ".join(ours)), True
     named = [(code, detail) for code, _, detail in (finding.partition(": ") for finding in findings)]
-    if any(code not in REFUSALS or code == "check-failed" for code, _ in named):
-        return Refused("check-failed", "; ".join(findings)), True
     first = named[0][0]
     return Refused(first, "; ".join(detail for code, detail in named if code == first)), False
 
