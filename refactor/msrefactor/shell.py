@@ -1,7 +1,7 @@
 """RUN bodies, shell-form CMD and shell scripts: commands, words and separators, each with its offsets.
 
-One pass over the text, by hand, following the POSIX grammar and what bash adds to it. The measure is "would the
-shell run exactly these words?"; a text that leaves room for doubt is opaque (`parse_script` gives None).
+One pass over the text, by hand, following the POSIX grammar and what bash adds to it. The measure is "would
+the shell run exactly these words?"; a text that leaves room for doubt is opaque (`parse_script` gives None).
 """
 
 from __future__ import annotations
@@ -28,10 +28,15 @@ _DIGITS: Final = frozenset("0123456789")
 _NAME: Final = _NAME_START | _DIGITS
 _SPECIAL_PARAMETERS: Final = frozenset("@*#?-$!")
 _EXTENDED_GLOB: Final = frozenset("?*+@!")
+_ASSIGNMENT_GOES_ON: Final = _NAME | frozenset("=+[")
+_REDIRECTION_START: Final = _DIGITS | frozenset("<>&{")
+_ANGLES: Final = frozenset("<>")
+_PARENTHESIS: Final = frozenset("(")
 _ARITHMETIC: Final = frozenset(" \t\n\r+-*/%<>=!&|^~?:,")
 _TILDE_USER: Final = _NAME | frozenset(".-+")
 _CLOSERS: Final = frozenset({"then", "else", "elif", "fi", "do", "done", "esac", "}"})
 _OPENERS: Final = frozenset({"if", "for", "while", "until", "case", "select", "function", "{", "[["})
+_RESERVED: Final = _CLOSERS | _OPENERS | {"!", "time", "in", "coproc", "]]"}
 _DECLARATIONS: Final = frozenset({"export", "readonly", "local", "declare", "typeset"})
 _REDIRECTIONS: Final = ("&>>", "&>", "<<<", "<<-", "<<", "<&", "<>", "<", ">>", ">&", ">|", ">")
 _NOTHING: Final[frozenset[str]] = frozenset()
@@ -352,10 +357,8 @@ class _Parser:
             char = text[i]
             if char in _BLANK:
                 i += 1
-            elif char == "\\" and text.startswith("\n", i + 1):
-                i += 2
-            elif char == "\\" and text.startswith("\r\n", i + 1):
-                i += 3
+            elif char == "\\" and (joined := self.continuation_at(i)):
+                i += joined
             elif char == "\r" and text.startswith("\n", i + 1):
                 i += 1
             elif char == "#" and self.is_comment_at(i):
@@ -364,6 +367,23 @@ class _Parser:
             else:
                 break
         self.i = i
+
+    def continuation_at(self, i: int) -> int:
+        """Return the length of the line continuation that stands at i, 0 if none does."""
+        if self.text.startswith("\\\n", i):
+            return 2
+        return 3 if self.text.startswith("\\\r\n", i) else 0
+
+    def behind_continuations(self, i: int) -> int:
+        while joined := self.continuation_at(i):
+            i += joined
+        return i
+
+    def not_joined(self, i: int, chars: frozenset[str]) -> None:
+        """Give up where a line break stands inside a token; a shell joins the lines before it reads them."""
+        following = self.behind_continuations(i)
+        if following > i and self.text[following : following + 1] in chars:
+            raise _NotUnderstoodError
 
     def is_comment_at(self, i: int) -> bool:
         """Say whether a # at i starts a word; elsewhere it is an ordinary character."""
@@ -382,18 +402,22 @@ class _Parser:
         """Return the reserved word that stands here, "" if another or no word does."""
         text, i, size = self.text, self.i, len(self.text)
         first = text[i] if i < size else ""
-        if not first or first not in "ifwucstedo{}![":
+        if not first or first not in "ifwucstedo{}![]":
             return ""
         end = i + 1
-        while end < size and end - i < 9 and text[end] not in _META:
+        while end < size and end - i < 9 and text[end] not in _META and text[end] != "\\":
             end += 1
         if end < size and text[end] not in _META:
-            if text[end] != "\r" or not text.startswith("\n", end + 1):
+            if text[end] == "\\":
+                following = self.behind_continuations(end)
+                if following == end or (following < size and text[following] not in _META):
+                    return ""
+            elif text[end] != "\r" or not text.startswith("\n", end + 1):
                 return ""
         elif end > i and text[end - 1] == "\r" and text.startswith("\n", end):
             end -= 1
         word = text[i:end]
-        return word if word in _CLOSERS or word in _OPENERS or word in {"!", "time", "in", "coproc"} else ""
+        return word if word in _RESERVED else ""
 
     def take_keyword(self, word: str) -> None:
         if self.keyword() != word:
@@ -422,8 +446,6 @@ class _Parser:
             word = self.keyword()
             if word in closers:
                 break
-            if word in _CLOSERS:
-                raise _NotUnderstoodError
             draft = self.pipeline()
             self.skip_blanks()
             start = self.i
@@ -522,7 +544,7 @@ class _Parser:
         return draft
 
     def is_time_keyword(self) -> bool:
-        """Say whether `time` measures a pipeline: `time -v x` and a lone `time` are the program of that name."""
+        """Say whether `time` measures a pipeline; `time -v x` and a lone `time` are the program."""
         before = self.i
         self.i += len("time")
         self.skip_blanks()
@@ -538,7 +560,7 @@ class _Parser:
             draft = self.arithmetic_command() if self.at(1) == "(" else self.subshell()
         else:
             word = self.keyword()
-            if word in _CLOSERS or word in {"!", "coproc"}:
+            if word in _CLOSERS or word in {"!", "coproc", "]]"}:
                 raise _NotUnderstoodError
             if word not in _OPENERS:
                 return self.simple_command()
@@ -607,16 +629,18 @@ class _Parser:
         return items
 
     def if_clause(self, draft: _Draft) -> None:
+        parts: list[Item] = []
         word = "if"
         while word != "fi":
             self.take_keyword(word)
             if word == "else":
-                draft.parts += self.block("fi")
+                parts.extend(self.block("fi"))
             else:
-                draft.parts += self.block("then")
+                parts.extend(self.block("then"))
                 self.take_keyword("then")
-                draft.parts += self.block("elif", "else", "fi")
+                parts.extend(self.block("elif", "else", "fi"))
             word = self.keyword()
+        draft.parts = tuple(parts)
         self.take_keyword("fi")
 
     def for_clause(self, draft: _Draft) -> None:
@@ -627,7 +651,7 @@ class _Parser:
             words.append(self.arithmetic_word(is_for=True))
         else:
             start = self.i
-            while self.at() in _NAME and self.at():
+            while self.at() in _NAME:
                 self.i += 1
             draft.loop_variable = self.text[start : self.i]
             if not draft.loop_variable or draft.loop_variable[0] in _DIGITS:
@@ -651,7 +675,7 @@ class _Parser:
     def case_clause(self, draft: _Draft) -> None:
         self.i += len("case")
         self.skip_blanks()
-        words = [self.required_word()]
+        words, parts = [self.required_word()], list[Item]()
         self.skip_lines()
         self.take_keyword("in")
         self.skip_lines()
@@ -667,18 +691,19 @@ class _Parser:
                 words.append(self.required_word())
                 self.skip_blanks()
             self.expect(")")
-            draft.parts += tuple(self.list_until(frozenset({"esac"})))
+            parts.extend(self.list_until(frozenset({"esac"})))
             ending = next((text for text in (";;&", ";;", ";&") if self.sees(text)), "")
             self.i += len(ending)
             self.skip_lines()
             if not ending and self.keyword() != "esac":
                 raise _NotUnderstoodError
         self.take_keyword("esac")
-        draft.words = tuple(words)
+        draft.words, draft.parts = tuple(words), tuple(parts)
 
     def subshell(self) -> _Draft:
         draft = _Draft("compound", self.i, self.i, 0, keyword="(")
         self.i += 1
+        self.not_joined(self.i, _PARENTHESIS)
         draft.parts = tuple(self.list_until(frozenset()))
         if not draft.parts:
             raise _NotUnderstoodError
@@ -761,10 +786,11 @@ class _Parser:
         redirects: list[Redirect] = []
         has_array = False
         while True:
-            redirect = self.redirect()
+            char = self.at()
+            redirect = self.redirect() if char in _REDIRECTION_START else None
             if redirect is not None:
                 redirects.append(redirect)
-            elif self.at() == "(":
+            elif char == "(":
                 if len(words) != 1 or assignments or redirects or words[0].literal != words[0].text:
                     raise _NotUnderstoodError
                 # What was taken for a command is the name of a function.
@@ -809,12 +835,13 @@ class _Parser:
 
     def assignment(self) -> tuple[str, Word] | None:
         """Take `name=value` if that stands here."""
-        text, i = self.text, self.i
-        if self.at() not in _NAME_START or not self.at():
+        text, i, size = self.text, self.i, len(self.text)
+        if self.at() not in _NAME_START:
             return None
         end = i
-        while end < len(text) and text[end] in _NAME:
+        while end < size and text[end] in _NAME:
             end += 1
+        self.not_joined(end, _ASSIGNMENT_GOES_ON)
         name = text[i:end]
         names = len(self.names)
         self.i = end
@@ -854,6 +881,8 @@ class _Parser:
                 if "]=" in self.text[self.i : self.i + 80] or "]+=" in self.text[self.i : self.i + 80]:
                     raise _NotUnderstoodError
                 return False
+            if char in {"\\", "\r"}:
+                raise _NotUnderstoodError
             if char in _WORD_STOP:
                 self.part([], [])
             else:
@@ -896,12 +925,13 @@ class _Parser:
         text, start = self.text, self.i
         end = start
         char = self.at()
-        if not char or (char not in "<>&{" and char not in _DIGITS):
+        if char not in _REDIRECTION_START:
             return None
         fd: int | None = None
         if char in _DIGITS:
             while end < len(text) and text[end] in _DIGITS:
                 end += 1
+            self.not_joined(end, _ANGLES)
             if end - start > 5:
                 return None
             fd = int(text[start:end])
@@ -1064,6 +1094,13 @@ class _Parser:
                 break
             if char == "\r" and text.startswith("\n", self.i + 1):
                 break
+            if char == "\\" and self.continuation_at(self.i):
+                following = self.behind_continuations(self.i)
+                if following == size or text[following] in _META:
+                    # The line break behind a word is no part of it.
+                    break
+                self.i = following
+                continue
             is_literal = self.part(literal_pieces, bare_pieces) and is_literal
         if self.i == start:
             return None
@@ -1085,14 +1122,9 @@ class _Parser:
         text, start, size = self.text, self.i, len(self.text)
         char = text[start]
         if char == "\\":
-            if text.startswith("\n", start + 1):
-                self.i += 2
-            elif text.startswith("\r\n", start + 1):
-                self.i += 3
-            else:
-                literal.append(text[start + 1] if start + 1 < size else char)
-                bare.append("\0")
-                self.i = min(start + 2, size)
+            literal.append(text[start + 1] if start + 1 < size else char)
+            bare.append("\0")
+            self.i = min(start + 2, size)
             return True
         if char == "'":
             literal.append(self.single_quoted())
@@ -1205,7 +1237,12 @@ class _Parser:
         open_parentheses = 0
         while True:
             char = self.at()
-            if not char or (char in _META and char not in "()|") or char in "$`":
+            if (
+                not char
+                or (char in _META and char not in "()|")
+                or char in "$`"
+                or self.continuation_at(self.i)
+            ):
                 raise _NotUnderstoodError
             if char in "()|":
                 open_parentheses += {"(": 1, ")": -1, "|": 0}[char]
@@ -1245,14 +1282,15 @@ class _Parser:
         """Take what a `$` begins; False if it is an expansion."""
         text, start = self.text, self.i
         char = self.at(1)
-        if char and char in _NAME_START:
+        if char in _NAME_START:
             end = start + 2
             while end < len(text) and text[end] in _NAME:
                 end += 1
+            self.not_joined(end, _NAME)
             self.names.append(text[start + 1 : end])
             self.i = end
             return False
-        if char and (char in _SPECIAL_PARAMETERS or char in _DIGITS):
+        if char in _SPECIAL_PARAMETERS or char in _DIGITS:
             self.i += 2
             return False
         if char == "{":
@@ -1281,6 +1319,7 @@ class _Parser:
     def substitution(self) -> None:
         """Take a `$(…)` or `<(…)` from its two first characters on."""
         self.i += 2
+        self.not_joined(self.i, _PARENTHESIS)
         self.level += 1
         self.list_until(frozenset())
         self.expect(")")
@@ -1319,12 +1358,12 @@ class _Parser:
         self.i += is_length or is_indirect
         start = self.i
         char = self.at()
-        if char and char in _NAME:
-            while self.at() and self.at() in (_DIGITS if char in _DIGITS else _NAME):
+        if char in _NAME:
+            while self.at() in (_DIGITS if char in _DIGITS else _NAME):
                 self.i += 1
             if char not in _DIGITS:
                 self.names.append(self.text[start : self.i])
-        elif char and char in _SPECIAL_PARAMETERS:
+        elif char in _SPECIAL_PARAMETERS:
             self.i += 1
         else:
             raise _NotUnderstoodError
