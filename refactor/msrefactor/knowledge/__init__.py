@@ -1,1 +1,1 @@
-"""Tables of facts about base images and distribution packages, with their sources."""
+"""What is known of base images and system packages: tables with their sources, read when first asked for."""
