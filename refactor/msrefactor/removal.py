@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from msrefactor.syntax import closed
+from msrefactor.variables import SPACE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,11 +28,14 @@ class _Row:
         self.is_gone = False
 
 
-def without_spans(source: str, lines: Sequence[Line], spans: Sequence[tuple[int, int]]) -> tuple[str, str]:
+def without_spans(
+    source: str, lines: Sequence[Line], spans: Sequence[tuple[int, int]], escape: str
+) -> tuple[str, str]:
     """Return the source without the spans, and the comments that must now stand before the instruction.
 
-    A line left with nothing disappears. One left with only `&&` or the like gives it to the line before. When
-    the last line disappears, the line before loses its mark, and comments between the two go above that line.
+    A line left with nothing disappears. One left with only `&&` or a shell comment gives it to the line
+    before. When the last line disappears, the line before loses its mark, and comments between the two go
+    above it.
     """
     rows: list[_Row] = []
     last_text = max(index for index, line in enumerate(lines) if line.kind == "text")
@@ -46,9 +52,9 @@ def without_spans(source: str, lines: Sequence[Line], spans: Sequence[tuple[int,
             if content.strip(_BLANKS) and _is_aligned(source, line, lines):
                 content += " " * (len(row.content) - len(content))
             row.content = content
-            left = row.content.strip(_BLANKS)
+            left = row.content.strip(SPACE)
             starts_with_cut = not source[line.content_start : cuts[0][0]].strip(_BLANKS)
-            if previous is not None and left in _OPERATORS and starts_with_cut:
+            if previous is not None and (left in _OPERATORS or left.startswith("#")) and starts_with_cut:
                 after = source[cuts[0][1] : line.content_end]
                 _append(previous, after[: len(after) - len(after.lstrip(_BLANKS))] + left)
                 row.is_gone = True
@@ -59,19 +65,21 @@ def without_spans(source: str, lines: Sequence[Line], spans: Sequence[tuple[int,
     rest = source[lines[-1].stop :]
     if not rows[last_text].is_gone or lines[last_text].is_continued or previous is None:
         return "".join(row.content + row.tail for row in rows if not row.is_gone) + rest, ""
-    previous.tail = rows[last_text].tail
+    filled = [row for row in rows if row.kind == "text" and not row.is_gone and row.content.strip(SPACE)]
+    end_row = filled[-1]
+    end = closed(end_row.content, escape) + rows[last_text].tail
+    before, comments = _around(rows, rows.index(end_row))
     indentation = source[lines[0].start : lines[0].content_start]
-    before, end, comments = _closed_rows(rows, rows.index(previous))
     if before:
         return before + "".join(comments) + end + rest, ""
     return end + rest, "".join(indentation + comment.lstrip(_BLANKS) for comment in comments)
 
 
-def _closed_rows(rows: list[_Row], last: int) -> tuple[str, str, list[str]]:
-    """Return what stands before row `last`, that row as the instruction's end, and the comments after it."""
+def _around(rows: list[_Row], last: int) -> tuple[str, list[str]]:
+    """Return what stands before row `last`, and the comments after it."""
     comments = [row.content + row.tail for row in rows[last + 1 :] if row.kind == "comment"]
     before = "".join(row.content + row.tail for row in rows[:last] if not row.is_gone)
-    return before, rows[last].content.rstrip(_BLANKS) + rows[last].tail, comments
+    return before, comments
 
 
 def _cuts_in_line(source: str, line: Line, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
