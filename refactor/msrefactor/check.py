@@ -289,8 +289,10 @@ def _needs(outcome: Changed) -> Iterable[str]:
 
 def _second_opinion(dockerfile: Dockerfile) -> Iterable[str]:
     """dockerfile-parse must see the same instructions and base images, where it can read the file at all."""
-    if any(instruction.heredocs for instruction in dockerfile.all_instructions):
-        return  # it knows no heredocs
+    if any(_is_misread(instruction) for instruction in dockerfile.all_instructions):
+        return
+    if dockerfile.directives.startswith("\ufeff") or dockerfile.escape != "\\":
+        return
     import io
     import logging
 
@@ -313,3 +315,15 @@ def _second_opinion(dockerfile: Dockerfile) -> Iterable[str]:
     mine = [base_image_text(dockerfile, stage) for stage in dockerfile.stages]
     if not global_arguments(dockerfile) and images != mine and not any("$" in image for image in mine):
         yield f"parsers-disagree: dockerfile-parse sees the base images {', '.join(images)}"
+
+
+def _is_misread(instruction: Instruction) -> bool:
+    """Whether dockerfile-parse is known to read an instruction wrongly, as BuildKit's rules have it.
+
+    It knows no heredocs, ends an instruction at a blank line inside a continuation, and takes two escape
+    characters at the end of a line for a continuation.
+    """
+    if instruction.heredocs:
+        return True
+    lines = instruction.source.rstrip("\r\n").split("\n")
+    return any(not line.strip() or line.rstrip().endswith("\\\\") for line in lines)

@@ -206,8 +206,34 @@ def _copies(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effe
     if paths is None or len(paths) < 2:
         return _unknown_path(tool)
     sources, target = paths[:-1], paths[-1]
+    word = str(values[-1])
+    if _is_folder(word, target, scope):
+        names = [str(value) for value in values[:-1]]
+        targets = tuple(
+            target
+            if name.endswith(("/.", "/*")) or name in (".", "*")
+            else posixpath.join(target, posixpath.basename(path))
+            for name, path in zip(names, sources, strict=True)
+        )
+    else:
+        targets = (target,)
     removed = sources if tool == "mv" else ()
-    return Effect(Role.SETUP, tool=tool, reads=sources, reads_only=True, writes=(target,), removes=removed)
+    return Effect(Role.SETUP, tool=tool, reads=sources, reads_only=True, writes=targets, removes=removed)
+
+
+_FOLDERS = frozenset(
+    "/ /bin /sbin /etc /home /lib /opt /root /srv /tmp /usr /usr/bin /usr/lib /usr/local /usr/local/bin "  # noqa: S108
+    "/usr/local/lib /usr/local/sbin /usr/local/share /usr/sbin /usr/share /var /var/lib /var/log /var/www".split()
+)
+
+
+def _is_folder(word: str, path: str, scope: Scope) -> bool:
+    """Whether a target of `cp` is a folder that is there already."""
+    if word.endswith("/") or word in (".", "..") or path == scope.cwd or path in _FOLDERS:
+        return True
+    return any(placed.is_folder and placed.destination == path for placed in scope.placed) or (
+        scope.has(path) and not scope.is_file(path)
+    )
 
 
 def _removes(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
@@ -401,6 +427,9 @@ def _git(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
         )
         return Effect(Role.FETCH, tool="git", writes=(scope.path(str(target)),))
     if words[0] == "config":
+        if "--system" in argv:
+            return Effect(Role.SETUP, tool="git", writes=("/etc/gitconfig",))
+        # what is set for the user often holds credentials for the build, and is never carried over
         return Effect(Role.BUILD, tool="git", reads_only=True, why="configures git")
     if words[0] in ("checkout", "submodule", "reset", "pull", "fetch", "apply", "switch", "lfs", "init"):
         return Effect(Role.FETCH, tool="git", writes=(scope.cwd,))

@@ -145,6 +145,13 @@ def _port(text: str) -> str:
     return text.lower() if "/" in text else f"{text}/tcp"
 
 
+BUILD_ENVIRONMENT = frozenset(
+    "CGO_ENABLED GO111MODULE GOFLAGS GOOS GOARCH GOARM GOPROXY GOSUMDB GOPRIVATE GONOSUMDB GONOPROXY GOCACHE "
+    "GOMODCACHE GOTOOLCHAIN GOEXPERIMENT GOINSECURE DEBIAN_FRONTEND".split()
+)
+"""Variables that only compilers and package managers read: a final stage without them runs the same."""
+
+
 def config_differences(before: Config, after: Config) -> tuple[str, ...]:
     """Return what differs between two configurations, in words; empty when they are equal.
 
@@ -174,7 +181,7 @@ def config_differences(before: Config, after: Config) -> tuple[str, ...]:
         if after.labels.get(key) != value:
             found.append(f"label {key} is lost or changed")
     for key, value in before.environment.items():
-        if key == "PATH":
+        if key == "PATH" or (key in BUILD_ENVIRONMENT and key not in after.environment):
             continue
         if key not in after.environment:
             found.append(f"environment variable {key} is lost")
@@ -232,13 +239,8 @@ def starts(view: View, facts: StageFacts) -> tuple[Start, ...]:
     base = facts.base
     if entry is not None:
         found.append(_start("command", entry, view.name, _argv_after(entry, cmd)))
-        if (
-            cmd is not None
-            and entry.exec_form is not None
-            and cmd.exec_form
-            and _is_program(cmd.exec_form[0])
-        ):
-            # `ENTRYPOINT ["tini", "--"]`, or a script that ends in exec "$@"
+        if cmd is not None and entry.exec_form and cmd.exec_form and _is_script(entry.exec_form[-1], facts):
+            # a script that ends in exec "$@": the command is a program of its own
             found.append(_start("command", cmd, view.name, cmd.exec_form))
     elif cmd is not None:
         found.append(_start("command", cmd, view.name, cmd.exec_form))
@@ -273,8 +275,8 @@ def _argv_after(entry: Instruction, cmd: Instruction | None) -> tuple[str, ...] 
     return (*entry.exec_form, *((cmd.exec_form or ()) if cmd is not None else ()))
 
 
-def _is_program(word: str) -> bool:
-    return not word.startswith("-") and not word.isdigit() and "://" not in word
+def _is_script(word: str, facts: StageFacts) -> bool:
+    return word.endswith((".sh", "entrypoint")) or facts.end.is_file(facts.end.path(word))
 
 
 def _start(kind: str, instruction: Instruction, name: str, argv: tuple[str, ...] | None) -> Start:

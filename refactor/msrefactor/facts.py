@@ -100,8 +100,8 @@ class Scope:
     cwd: str = "/"
     user: str = "root"
     variables: Mapping[str, str] = field(default_factory=dict)
-    unset_arguments: frozenset[str] = frozenset()
-    """Build arguments without a default: their value is the caller's."""
+    arguments: frozenset[str] = frozenset()
+    """Build arguments: their value is the caller's, `variables` has the default if there is one."""
     shell: tuple[str, ...] = ("/bin/sh", "-c")
     placed: tuple[Placed, ...] = ()
     homes: Mapping[str, str] = field(default_factory=dict)
@@ -299,12 +299,11 @@ def stage_facts(
     )
     scope = replace(scope, context=context, escape=dockerfile.escape)
     defaults = global_arguments(dockerfile)
-    declared = {name for instruction in dockerfile.preamble for name, _ in instruction.pairs}
     facts: list[Fact] = []
     for index, instruction in enumerate(stage.instructions):
         fact = _fact(index, instruction, scope, interpreters)
         facts.append(fact)
-        scope = _after(fact, scope, defaults, declared)
+        scope = _after(fact, scope, defaults)
     return StageFacts(stage, base, tuple(facts), scope)
 
 
@@ -317,24 +316,29 @@ def _fact(index: int, instruction: Instruction, scope: Scope, interpreters: Sequ
     return Fact(index, instruction, scope)
 
 
-def _after(fact: Fact, scope: Scope, defaults: Mapping[str, str], declared: set[str]) -> Scope:
+def _after(fact: Fact, scope: Scope, defaults: Mapping[str, str]) -> Scope:
     """Return what holds after the instruction."""
     instruction = fact.instruction
     match fact.keyword:
         case "ENV":
             new = {k: variables.expand(v or "", scope.variables, scope.escape) for k, v in instruction.pairs}
-            return replace(scope, variables={**scope.variables, **new})
+            fixed = {k for k, v in instruction.pairs if not variables.references(v or "") & scope.arguments}
+            varying = set(new) - fixed
+            return replace(
+                scope,
+                variables={**scope.variables, **new},
+                arguments=(scope.arguments - fixed) | varying,
+            )
         case "ARG":
-            known, unset = dict(scope.variables), set(scope.unset_arguments)
+            known = dict(scope.variables)
             for name, raw in instruction.pairs:
                 if raw is not None:
                     # an ENV of the same name wins over the build argument
                     known.setdefault(name, variables.expand(raw, known, scope.escape))
                 elif name in defaults:
                     known.setdefault(name, defaults[name])
-                elif name not in known:
-                    unset.add(name)
-            return replace(scope, variables=known, unset_arguments=frozenset(unset))
+            names = {name for name, _ in instruction.pairs} - (set(scope.variables) - scope.arguments)
+            return replace(scope, variables=known, arguments=scope.arguments | names)
         case "WORKDIR":
             text = variables.expand(instruction.arguments, scope.variables, scope.escape)
             return replace(scope, cwd=scope.path(text))
@@ -411,7 +415,7 @@ def _matches(context: BuildContext, source: str) -> tuple[str, ...]:
 def _run_fact(
     index: int, instruction: Instruction, scope: Scope, interpreters: Sequence[Interpreter]
 ) -> Fact:
-    script, offset = _script_of(instruction, scope)
+    script, offset = script_of(instruction, scope)
     if script is None:
         why = f"the shell of this RUN isn't understood: {_short(instruction.arguments)}"
         return Fact(index, instruction, scope, (ItemFact(None, (Effect(Role.OPAQUE, why=why),)),))
@@ -435,7 +439,7 @@ def _short(text: str) -> str:
     return flat if len(flat) <= 60 else flat[:57] + "..."
 
 
-def _script_of(
+def script_of(
     instruction: Instruction, scope: Scope
 ) -> tuple[Script | None, Callable[[int, int], tuple[int, int]] | None]:
     """Return the script that a RUN executes and the map from it to the instruction's source."""

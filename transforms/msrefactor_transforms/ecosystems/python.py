@@ -12,11 +12,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from msrefactor.code.needs import EMPTY
+from msrefactor.code.needs import EMPTY, CodeNeeds
 from msrefactor.code.requirements import read_lock, read_requirements
 from msrefactor.commands import option_value
-from msrefactor.facts import Effect, Fact, Role, Scope, StageFacts, is_under
-from msrefactor.knowledge.images import describe, size_mb, slim_variant
+from msrefactor import variables
+from msrefactor.facts import Effect, Fact, Role, Scope, StageFacts, global_arguments, is_under
+from msrefactor.knowledge.images import size_mb, slim_variant
 from msrefactor.model import Evidence, Refused, View
 from msrefactor.shell import Command
 
@@ -226,6 +227,7 @@ def _pip(command: Command, argv: Sequence[str | None], scope: Scope, program: st
     if action != "install":
         return None
     where = _where(scope, program)
+    varies = any(word.variables & scope.arguments for word in command.words)
     target = (
         option_value(argv, "-t", "--target") or option_value(argv, "--prefix") or option_value(argv, "--root")
     )
@@ -233,7 +235,26 @@ def _pip(command: Command, argv: Sequence[str | None], scope: Scope, program: st
         where = scope.path(target)
     elif "--user" in argv or (where == "system" and scope.user.split(":")[0] not in ("root", "0")):
         where = f"{scope.home}/.local"
-    return _effect(_requirements(argv, words[1:], scope, "pip", where), scope, argv)
+    install = _requirements(argv, words[1:], scope, "pip", where)
+    if varies:
+        install = _any_of_the_folder(install, scope)
+    return _effect(install, scope, argv)
+
+
+def _any_of_the_folder(install: Install, scope: Scope) -> Install:
+    """Return an install whose requirements file the caller chooses by a build argument: any beside it."""
+    names, files = list(install.names), list(install.files)
+    for file in install.files:
+        source = scope.origin(file)
+        if file.endswith("/") or source is None:
+            continue
+        folder = posixpath.dirname(source)
+        files.append(posixpath.dirname(file) + "/")
+        for other in scope.context.files(folder):
+            if posixpath.dirname(other) == folder and other.endswith((".txt", ".in")):
+                read = read_requirements(scope.context, other)
+                names.extend((name, evidence) for name, _, evidence in read.names)
+    return replace(install, names=tuple(names), files=tuple(files))
 
 
 def _requirements(
@@ -589,7 +610,10 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         for fact, effect in facts.effects()
         if isinstance(effect.detail, Install)
     ]
-    real = [entry for entry in installs if not _is_tools_only(entry[2])]
+    if not installs:
+        return None
+    code = _code_needs(view, facts)
+    real = [entry for entry in installs if not _is_tools_only(entry[2], code)]
     if not real:
         return None
     base = facts.base
@@ -623,14 +647,13 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
             why = f"{name} loads it" if native.is_wheel else f"{name} is linked with it"
             packages.extend(RuntimePackage(package, evidence, why) for package in libraries)
             commands.extend((command, evidence) for command in native.commands)
-    code = _code_needs(view, facts)
     code = replace(code, commands=(*code.commands, *commands))
     if level is Level.SLIM and "tkinter" in code.imports:
         return Refused("need-not-found", "tkinter needs Tk, which slim images lack")
     environment = _environment(view, facts, real)
     if isinstance(environment, Refused):
         return environment
-    saved = max(0.0, (size_mb(base.reference.text) or 0) - (size_mb(describe_text(facts, runtime)) or 0))
+    saved = max(0.0, (size_mb(base.reference.text) or 0) - (size_mb(_filled_in(view, runtime)) or 0))
     build_files = _build_files(view, facts, installs)
     return SplitPlan(
         ecosystem="python",
@@ -640,7 +663,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         prelude_before=environment.before,
         runtime_prelude=environment.runtime_prelude,
         artifacts=environment.artifacts,
-        edits=environment.edits,
+        edits=environment.edits or {},
         packages=tuple(packages),
         code=code,
         provides=environment.provides,
@@ -650,18 +673,18 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     )
 
 
-def describe_text(facts: StageFacts, runtime: str) -> str:
-    """Return the final base with variables filled in."""
-    from msrefactor import variables
-
-    return variables.expand(runtime, facts.end.variables, "\\") if "$" in runtime else runtime
+def _filled_in(view: View, image: str) -> str:
+    return variables.expand(image, global_arguments(view.dockerfile), view.dockerfile.escape)
 
 
 def _evidence(view: View, fact: Fact) -> Evidence:
     return Evidence(view.name, fact.line, " ".join(fact.instruction.source.split())[:120])
 
 
-def _is_tools_only(install: Install) -> bool:
+def _is_tools_only(install: Install, code: CodeNeeds = EMPTY) -> bool:
+    """Whether only tools that install others are installed, none of which the source imports."""
+    if code.imports & {"setuptools", "pkg_resources", "pip", "wheel"}:
+        return False
     if install.tool != "pip" or install.files or install.unknown:
         return False
     names = {name for name, _ in install.names}
@@ -912,7 +935,7 @@ _DEBIAN_PYTHON = {
 """The `python3` of each release, from its package index."""
 
 
-def _code_needs(view: View, facts: StageFacts):  # type: ignore[no-untyped-def]
+def _code_needs(view: View, facts: StageFacts) -> CodeNeeds:
     if not view.context.known:
         return EMPTY
     from msrefactor.code.python import python_needs_of

@@ -13,6 +13,8 @@ from msrefactor.knowledge.images import BaseImage
 from msrefactor.shell import Script, Word
 from msrefactor.tree import Instruction, Token
 
+from msrefactor_transforms.splitting.dividing import Mapper
+
 
 @dataclass(frozen=True, slots=True)
 class Fate:
@@ -92,14 +94,16 @@ class Subtracted:
 def subtracted(
     instruction: Instruction,
     script: Script,
+    spans: Mapper,
     base: BaseImage,
     removed: frozenset[str],
     present: Sequence[str] = (),
+    build_only: frozenset[str] = frozenset(),
 ) -> Subtracted:
     """Return the RUN with build-only packages taken out and -dev packages replaced by what they run on.
 
     `script` is the RUN's script as it stands in `instruction`. `present`: packages that the final stage has
-    already.
+    already. `build_only`: packages that are proved to serve this build only.
     """
     edits: list[tuple[int, int, str]] = []
     gone: list[Token] = []
@@ -111,8 +115,10 @@ def subtracted(
             left += 1
             continue
         result = fate(name, base, removed)
+        if result.is_kept and bare_name(name) in build_only:
+            result = Fate(name, (), "only the build uses it")
         fates.append(result)
-        start, end = instruction.arguments_span(word.start, word.end)
+        start, end = spans(word.start, word.end)
         new = [package for package in result.runtime if package not in have]
         have.update(new)
         left += len(new)
@@ -130,7 +136,24 @@ def subtracted(
             replace(token, start=token.start + shift, end=token.end + shift) if token.start > start else token
             for token in gone
         ]
+    if instruction.heredocs:
+        return Subtracted(_without_spans(instruction, gone), tuple(fates))
     return Subtracted(instruction.without_words(gone) if gone else instruction, tuple(fates))
+
+
+def _without_spans(instruction: Instruction, gone: Sequence[Token]) -> Instruction:
+    """Return a heredoc RUN without these words, each with the blanks (and the line break) before it."""
+    edits = []
+    for token in gone:
+        start = token.start
+        while start > 0 and instruction.source[start - 1] in " \t":
+            start -= 1
+        if instruction.source[:start].endswith("\\\n") and start != token.start:
+            start -= 2
+            while instruction.source[start - 1] in " \t":
+                start -= 1
+        edits.append((start, token.end, ""))
+    return instruction.replaced(edits) if edits else instruction
 
 
 def _package_words(script: Script) -> Iterable[tuple[Word, str | None]]:

@@ -61,6 +61,8 @@ class SplitPlan:
     """Instructions to put into the builder before the first instruction of the build."""
     prelude_before: int | None = None
     """Index of the instruction that the prelude goes before."""
+    build_epilogue: tuple[str, ...] = ()
+    """Instructions to put into the builder after the last instruction of the build."""
     runtime_prelude: tuple[str, ...] = ()
     """Instructions to put into the final stage before its first artifact."""
     artifacts: tuple[Artifact, ...] = ()
@@ -70,6 +72,10 @@ class SplitPlan:
     replayed. What runs needs of them is in `artifacts`."""
     build_files: frozenset[str] = frozenset()
     """Files of the image that only the build reads, proved not to be needed by what runs."""
+    build_environment: frozenset[str] = frozenset()
+    """Variables that only the build reads; the final stage needn't set them."""
+    build_packages: frozenset[str] = frozenset()
+    """Packages of the author's list that are proved to serve the build only."""
     edits: Mapping[int, tuple[tuple[int, int, str], ...]] = field(default_factory=dict)
     """Changes to the builder's instructions: index to spans of the source."""
     packages: tuple[RuntimePackage, ...] = ()

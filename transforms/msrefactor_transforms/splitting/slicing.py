@@ -11,9 +11,9 @@ import posixpath
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from msrefactor import shell, variables
+from msrefactor import variables
 from msrefactor.commands import PackageCall, is_waste
-from msrefactor.facts import Effect, Fact, ItemFact, Placed, Role, StageFacts, is_under, overlaps
+from msrefactor.facts import Effect, Fact, ItemFact, Placed, Role, StageFacts, is_under, overlaps, script_of
 from msrefactor.knowledge import packages as package_knowledge
 from msrefactor.knowledge.images import BaseImage
 from msrefactor.model import Evidence, Refused, Removal, View
@@ -23,6 +23,7 @@ from msrefactor_transforms.splitting.dividing import kept_items
 from msrefactor_transforms.splitting.packages import (
     Fate,
     bare_name,
+    fate,
     install_run,
     removed_packages,
     subtracted,
@@ -93,6 +94,7 @@ class _Slicer:
         self.removed = removed_packages(facts.facts)
         self.is_same_base = plan.level is Level.SHARED
         self.turned: set[tuple[int, int]] = set()
+        self.ignored: set[tuple[int, int]] = set()
         self._turn_setup_into_build()
         self.outputs = self._outputs()
         self.artifacts = self._artifacts()
@@ -137,7 +139,14 @@ class _Slicer:
                 )
                 is_in_place = all(any(is_under(path, read) for read in reads) for path in writes)
                 lacking = [effect.tool for effect in item.effects if not self._has_tool(effect)]
-                if lacking and any(is_under(path, "/etc") for path in writes):
+                copied = {artifact.path for artifact in self.plan.artifacts}
+                own = [path for path in writes if path not in ("/etc/passwd", "/etc/group")]
+                if lacking and self.runtime.family == "scratch" and len(own) < len(writes):
+                    # users come with the copied /etc/passwd, if one is named at all
+                    self.turned.add((fact.index, position))
+                    self.ignored.add((fact.index, position))
+                    continue
+                if lacking and any(is_under(path, "/etc") and path not in copied for path in writes):
                     self._refuse(
                         "need-not-found",
                         f"`{lacking[0]}` isn't in {self.plan.runtime_image}, and this step has to run there",
@@ -167,7 +176,7 @@ class _Slicer:
         found: list[Artifact] = []
         for fact in self.facts.runs():
             for position, item in enumerate(fact.items):
-                if not self._is_build(fact, position):
+                if not self._is_build(fact, position) or (fact.index, position) in self.ignored:
                     continue
                 for effect in item.effects:
                     if effect.refusal is not None:
@@ -251,11 +260,15 @@ class _Slicer:
         built = [first]
         for index in range(1, self.last + 1):
             if index == prelude_at:
-                built.extend(self._new(text) for text in self.plan.build_prelude)
+                prelude = [self._new(text) for text in self.plan.build_prelude]
+                if index in kept and _has_blank_line(kept[index]):
+                    prelude[0] = prelude[0].with_leading(self.newline)
+                built.extend(prelude)
             if index in kept:
                 instruction = kept[index]
                 edits = self.plan.edits.get(index)
                 built.append(instruction.replaced(list(edits)) if edits else instruction)
+        built.extend(self._new(text) for text in self.plan.build_epilogue)
         return built
 
     @property
@@ -390,7 +403,7 @@ class _Slicer:
         made = Instruction.new(text, fact.instruction.escape) if len(lines) == 1 else None
         if made is None:
             return None
-        blank = "\n" if fact.instruction.leading.startswith(("\n", "\r\n")) else ""
+        blank = self.newline if _has_blank_line(fact.instruction) else ""
         return made.with_leading(blank)
 
     # ---------------------------------------------------------------------------------- runtime
@@ -412,6 +425,9 @@ class _Slicer:
     def _runtime_instruction(self, fact: Fact, have: list[str]) -> Instruction | None:
         if fact.keyword in FINAL_ONLY:
             return fact.instruction
+        if fact.keyword == "ENV" and fact.index <= self.last:
+            if all(name in self.plan.build_environment for name, _ in fact.instruction.pairs):
+                return None
         if fact.keyword in CONFIGURATION:
             is_in_builder = fact.index <= self.last
             return _without_comments(fact.instruction) if is_in_builder else fact.instruction
@@ -450,7 +466,9 @@ class _Slicer:
 
     def _is_subsumed(self, fact: Fact, replayed: dict[int, Instruction]) -> bool:
         """Whether a later copy of the final stage brings the same files to the same places."""
-        if fact.keyword != "COPY" or fact.from_stage is not None or not fact.placed:
+        if fact.keyword not in ("COPY", "ADD") or fact.from_stage is not None or not fact.placed:
+            return False
+        if fact.keyword == "ADD" and any(_is_archive(placed) for placed in fact.placed):
             return False
         if not fact.scope.context.known or fact.index > self.last:
             return False
@@ -463,7 +481,7 @@ class _Slicer:
                 touched = [p for e in later.effects for p in (*e.reads, *e.writes)]
                 if any(overlaps(p, placed.destination) for p in touched for placed in fact.placed):
                     return False
-            if later.keyword != "COPY" or later.from_stage is not None:
+            if later.keyword not in ("COPY", "ADD") or later.from_stage is not None:
                 continue
             same_flags = [f.name for f in fact.instruction.flags] == [f.name for f in later.instruction.flags]
             if same_flags and all(any(_brings(new, old) for new in later.placed) for old in fact.placed):
@@ -510,31 +528,28 @@ class _Slicer:
         self, fact: Fact, instruction: Instruction, keep: list[int], have: list[str]
     ) -> Instruction | None:
         """Return the RUN with its package list reduced; None when no package of it is left."""
-        if fact.offset is None or instruction.exec_form is not None or instruction.heredocs:
+        script, spans = script_of(instruction, fact.scope)
+        if script is None or spans is None:
             names = [n for e in fact.effects if _installs(e) for n in e.detail.names if n]
-            fates = [self._fate(name) for name in names]
+            removed = self.removed | self.plan.build_packages
+            fates = [fate(name, self.facts.base, removed) for name in names]
+            if any(not one.is_kept for one in fates):
+                self._refuse("opaque-step", "the packages of this RUN can't be taken apart", fact)
             self.fates.extend(fates)
-            have.extend(package for fate in fates for package in fate.runtime)
-            if all(not fate.runtime for fate in fates):
-                return None
+            have.extend(package for one in fates for package in one.runtime)
             return instruction
-        script = shell.parse_script(instruction.arguments)
-        if script is None:
-            self._refuse("opaque-step", "the package list isn't understood", fact)
-            return None
-        result = subtracted(instruction, script, self.facts.base, self.removed, have)
+        result = subtracted(
+            instruction, script, spans, self.facts.base, self.removed, have, self.plan.build_packages
+        )
         self.fates.extend(result.fates)
-        have.extend(package for fate in result.fates for package in fate.runtime)
+        have.extend(package for one in result.fates for package in one.runtime)
         return result.instruction
-
-    def _fate(self, name: str) -> Fate:
-        from msrefactor_transforms.splitting.packages import fate
-
-        return fate(name, self.facts.base, self.removed)
 
     def _is_item_replayed(self, fact: Fact, position: int, item: ItemFact) -> bool:
         role = self._role(fact, position)
         if role in (Role.BUILD, Role.FETCH, Role.GATE, Role.OPAQUE):
+            return False
+        if role is Role.PACKAGES and self.runtime.family == "scratch":
             return False
         if role is Role.PACKAGES:
             calls = [e.detail for e in item.effects if isinstance(e.detail, PackageCall)]
@@ -600,7 +615,9 @@ class _Slicer:
 
     def _arranged(self, replayed: dict[int, Instruction]) -> list[Instruction]:
         from_keyword = self.facts.facts[0].instruction.keyword_text
-        first = self._new(f"{from_keyword} {self._platform}{self.plan.runtime_image}\n").with_leading("\n")
+        first = self._new(f"{from_keyword} {self._platform}{self.plan.runtime_image}\n").with_leading(
+            self.newline
+        )
         arranged = [first]
         prelude = list(self.plan.runtime_prelude)
         for fact in self.facts.facts[1:]:
@@ -613,12 +630,38 @@ class _Slicer:
                 made.extend(self._new(text) for text in prelude)
                 prelude = []
                 made.append(self._new(f"COPY --from={self.stage_name} {_quoted(artifact.path)}\n"))
-            if made and fact.index not in replayed and _has_blank_line(fact.instruction):
-                made[0] = made[0].with_leading("\n")
-            arranged.extend(made)
+            if not made:
+                continue
+            at = self._earliest(arranged, made)
+            if at < len(arranged):
+                # what changes less often goes first; it takes over the blank line that opens the paragraph
+                opening = arranged[at]
+                if _has_blank_line(opening):
+                    made[0] = made[0].with_leading(self.newline)
+                    if not opening.leading.strip():
+                        arranged[at] = opening.with_leading("")
+            elif fact.index not in replayed and _has_blank_line(fact.instruction):
+                made[0] = made[0].with_leading(self.newline)
+            arranged[at:at] = made
         if self.plan.explicit_workdir and not any(i.keyword == "WORKDIR" for i in arranged):
             arranged.insert(1, self._new(f"WORKDIR {self.facts.base.workdir}\n"))
         return self._with_wanted_packages(arranged)
+
+    def _earliest(self, arranged: list[Instruction], made: list[Instruction]) -> int:
+        """Return how far up an artifact may go: past copies of the context that bring nothing into it."""
+        paths = [
+            word.text for instruction in made if instruction.keyword == "COPY" for word in instruction.words
+        ]
+        by_line = {fact.line: fact for fact in self.facts.facts}
+        at = len(arranged)
+        while at > 1 and arranged[at - 1].keyword == "COPY":
+            fact = by_line.get(arranged[at - 1].line)
+            if fact is None or fact.from_stage is not None or not fact.scope.context.known or not fact.placed:
+                break
+            if any(_meets(placed, path, fact) for placed in fact.placed for path in paths):
+                break
+            at -= 1
+        return at
 
     @property
     def _platform(self) -> str:
@@ -650,8 +693,15 @@ class _Slicer:
             at += 1
         lower = arranged[0].keyword_text.islower()
         made = self._new(install_run(self.facts.base, names, lower=lower))
+        if at < len(arranged) and _has_blank_line(arranged[at]):
+            made = made.with_leading(self.newline)
         arranged.insert(at, made)
         return arranged
+
+    @property
+    def newline(self) -> str:
+        """The file's own line end."""
+        return self.view.dockerfile.newline
 
     def _new(self, text: str) -> Instruction:
         keyword, _, rest = text.partition(" ")
@@ -699,6 +749,20 @@ class _Slicer:
 
 
 _BUILTINS = frozenset({"", "find", "echo", "printf", "test", "[", "true", ":"})
+
+
+def _is_archive(placed: Placed) -> bool:
+    """Whether ADD would unpack the file."""
+    return not placed.is_folder and placed.source.endswith((".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"))
+
+
+def _meets(placed: Placed, path: str, fact: Fact) -> bool:
+    """Whether a copy of the context brings something to a path or into it."""
+    if not overlaps(placed.destination, path):
+        return False
+    if not placed.is_folder or is_under(placed.destination, path):
+        return True
+    return fact.scope.context.exists(_joined(placed, path))
 
 
 def _joined(placed: Placed, path: str) -> str:

@@ -1,0 +1,114 @@
+"""Packages of languages that hold native code, load libraries or run commands: what each needs at run time.
+
+Tables: python_native.tsv, node_native.tsv, go_native.tsv; their headers say how each row was checked.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from msrefactor.knowledge.packages import RELEASES, common_name
+from msrefactor.knowledge.tables import rows
+
+
+@dataclass(frozen=True, slots=True)
+class NativePackage:
+    """What one package needs of the system at run time.
+
+    `state`: "prebuilt" (brings all it needs), "prebuilt+system" (comes compiled, needs system libraries),
+    "compiled" (built on installation, against the packages in `build`), "system" (no code of its own to
+    compile, but loads libraries or runs commands), "pure" (needs nothing).
+    """
+
+    name: str
+    state: str
+    run: Mapping[str, tuple[str, ...]]  # by Debian release, and "alpine"
+    commands: tuple[str, ...]
+    libraries: tuple[str, ...]  # sonames beyond glibc, libstdc++, libgcc and zlib
+    build: tuple[str, ...]
+    evidence: str
+    note: str
+
+    @property
+    def is_verified(self) -> bool:
+        """Tell whether the row was checked, not only known in general."""
+        return bool(self.evidence)
+
+    @property
+    def is_wheel(self) -> bool:
+        """Tell whether it comes compiled: a Python wheel, a Node prebuild."""
+        return self.state in ("prebuilt", "prebuilt+system")
+
+    def packages(self, system: str, releases: Sequence[str]) -> tuple[str, ...] | None:
+        """Return the system packages to install; None when not known, or not the same on all releases.
+
+        That nothing is needed is said only of rows that were checked.
+        """
+        if system == "alpine":
+            found = self.run.get("alpine")
+            return found if found or self._needs_nothing else None
+        if self._needs_nothing:
+            return ()
+        if system != "debian" or not releases or any(release not in self.run for release in releases):
+            return None
+        lists = [self.run[release] for release in releases]
+        if not all(lists):
+            return () if not any(lists) and self.is_verified else None
+        if len({len(names) for names in lists}) != 1:
+            return None
+        names = [common_name(dict(zip(releases, row, strict=True))) for row in zip(*lists, strict=True)]
+        return tuple(name for name in names if name) if all(names) else None
+
+    @property
+    def _needs_nothing(self) -> bool:
+        return self.is_verified and not self.libraries and not any(self.run.values())
+
+
+def python_native(name: str) -> NativePackage | None:
+    """Return what is known of a Python distribution; its name is taken as PEP 503 takes it."""
+    return _table("python_native.tsv").get(re.sub(r"[-_.]+", "-", name).lower())
+
+
+def node_native(name: str) -> NativePackage | None:
+    """Return what is known of an npm package."""
+    return _table("node_native.tsv").get(name)
+
+
+def go_native(module: str) -> NativePackage | None:
+    """Return what is known of a Go module or package, major version suffixes aside; the longest path counts."""
+    path = re.sub(r"(/v\d+|\.v\d+)(?=/|$)", "", module)
+    while path:
+        if found := _table("go_native.tsv").get(path):
+            return found
+        path = path.rpartition("/")[0]
+    return None
+
+
+@cache
+def _table(name: str) -> Mapping[str, NativePackage]:
+    return {row.name: row for row in map(_native, rows(name, __package__))}
+
+
+def _native(cells: list[str]) -> NativePackage:
+    name, state, run, alpine, commands, libraries, build, evidence, note = cells + [""] * (9 - len(cells))
+    packages = {
+        release: tuple(found for word in run.split() if (found := _of_release(word, index)) != "-")
+        for index, release in enumerate(RELEASES)
+    }
+    return NativePackage(
+        name,
+        state,
+        packages | {"alpine": tuple(alpine.split())},
+        tuple(commands.split()),
+        tuple(libraries.split()),
+        tuple(build.split()),
+        evidence,
+        note,
+    )
+
+
+def _of_release(word: str, index: int) -> str:
+    """Return the name a package has in a release: "a|b|c" names the three, a single name all of them."""
+    names = word.split("|")
+    return names[index] if len(names) > 1 else word
