@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from typing import Final
+from typing import Final, TypeAlias
 
 _CONTEXT: Final = 3  # unchanged lines around a change
 _NO_NEWLINE: Final = "\\ No newline at end of file\n"
@@ -18,6 +18,9 @@ _ESCAPES: Final = {
     "\f": "\\f",
     "\r": "\\r",
 }
+
+# "equal" or a kind of change, from and to in the old lines, from and to in the new ones.
+_Change: TypeAlias = tuple[str, int, int, int, int]
 
 
 def unified_diff(before: str, after: str, path: str) -> str:
@@ -60,8 +63,26 @@ def _range(start: int, end: int) -> str:
     return f"{start + 1 if count else start},{count}"
 
 
-def _groups(old: list[str], new: list[str]) -> list[list[tuple[str, int, int, int, int]]]:
-    """Return the changes in groups, as difflib's opcodes, each group with its unchanged lines around it."""
+def _groups(old: list[str], new: list[str]) -> list[list[_Change]]:
+    """Return the changes in groups, each with its unchanged lines around it."""
+    groups: list[list[_Change]] = []
+    for change in _changes(old, new):
+        if groups and change[1] - groups[-1][-1][2] <= 2 * _CONTEXT:
+            last = groups[-1][-1]
+            groups[-1] += [("equal", last[2], change[1], last[4], change[3]), change]
+        else:
+            groups.append([change])
+    for group in groups:
+        _, old_start, _, new_start, _ = group[0]
+        _, _, old_end, _, new_end = group[-1]
+        before = min(_CONTEXT, old_start)
+        after = min(_CONTEXT, len(old) - old_end)
+        group.insert(0, ("equal", old_start - before, old_start, new_start - before, new_start))
+        group.append(("equal", old_end, old_end + after, new_end, new_end + after))
+    return groups
+
+
+def _changes(old: list[str], new: list[str]) -> list[_Change]:
     from difflib import SequenceMatcher
 
     # What both ends share needs no matching, which is slow for long files.
@@ -72,12 +93,11 @@ def _groups(old: list[str], new: list[str]) -> list[list[tuple[str, int, int, in
     tail = 0
     while tail < shortest - head and old[-1 - tail] == new[-1 - tail]:
         tail += 1
-    first = max(head - _CONTEXT, 0)
-    kept_tail = max(tail - _CONTEXT, 0)
-    matcher = SequenceMatcher(None, old[first : len(old) - kept_tail], new[first : len(new) - kept_tail])
+    matcher = SequenceMatcher(None, old[head : len(old) - tail], new[head : len(new) - tail])
     return [
-        [(tag, a + first, b + first, c + first, d + first) for tag, a, b, c, d in group]
-        for group in matcher.get_grouped_opcodes(_CONTEXT)
+        (tag, from_old + head, to_old + head, from_new + head, to_new + head)
+        for tag, from_old, to_old, from_new, to_new in matcher.get_opcodes()
+        if tag != "equal"
     ]
 
 
