@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -110,14 +110,19 @@ class Output:
             self.close()
 
     def close(self) -> None:
-        """Point stdout at nothing, or the interpreter tries, and fails, to flush the rest at its end."""
+        """Write nothing more."""
         self.is_open = False
-        try:
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, sys.stdout.fileno())
-            os.close(null)
-        except (OSError, ValueError):
-            pass
+        silence(sys.stdout)
+
+
+def silence(stream: TextIO) -> None:
+    """Point a broken stream at nothing, or the interpreter tries, and fails, to flush the rest at its end."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+    except (OSError, ValueError, AttributeError):
+        pass
 
 
 def has_color(wanted: bool | None, is_terminal: bool, environment: dict[str, str] | None = None) -> bool:
@@ -140,7 +145,7 @@ def say(text: str) -> None:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
     except (OSError, AttributeError, ValueError):
-        pass
+        silence(sys.stderr)
 
 
 class Run:
@@ -282,7 +287,10 @@ def patch_path(path: Path | None) -> str:
     if path is None:
         return "stdin"
     shown = os.path.realpath(path) if path.is_symlink() else os.path.abspath(path)  # noqa: PTH100
-    here = os.getcwd()  # noqa: PTH109
+    try:
+        here = os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:  # the current folder was removed
+        return shown.lstrip("/")
     for file, folder in ((shown, here), (os.path.realpath(shown), os.path.realpath(here))):
         if file.startswith(os.path.join(folder, "")):  # noqa: PTH118
             return os.path.relpath(file, folder)
@@ -507,8 +515,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except OSError as error:
-        say(f"msrefactor: {error.strerror or error}")
+    except OSError as error:  # click's own output: --help, --version
+        silence(sys.stdout)
+        say(f"msrefactor: {error}")
         return FAILED
     finally:
         signals.restore()
