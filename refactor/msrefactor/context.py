@@ -44,12 +44,19 @@ _NO_RULES = IgnoreRules()
 class BuildContext:
     """A folder as a build sees it, or, as `project`, as it lies on the disk."""
 
-    __slots__ = ("_listings", "_project", "_root", "_rules", "_states", "_truncated")
+    __slots__ = ("_listings", "_project", "_root", "_rules", "_skipped", "_states", "_truncated")
 
-    def __init__(self, root: str | None, rules: IgnoreRules, project: BuildContext | None) -> None:
+    def __init__(
+        self,
+        root: str | None,
+        rules: IgnoreRules,
+        project: BuildContext | None,
+        skipped: frozenset[str] = frozenset(),
+    ) -> None:
         self._root = root
         self._rules = rules
         self._project = project
+        self._skipped = skipped
         self._states: dict[str, FolderState] = {"": rules.top}
         self._listings: dict[str, tuple[str, ...]] = {}
         self._truncated = False
@@ -81,7 +88,10 @@ class BuildContext:
 
     @property
     def project(self) -> ProjectFiles:
-        """All files of the project, ignored or not: from the repository's root, or that of the context."""
+        """The files of the project, ignored or not: from the repository's root, or that of the context.
+
+        Folders of tools and of other people's code (`.git`, `node_modules`, `vendor` …) are not listed.
+        """
         return self if self._project is None else self._project
 
     @property
@@ -209,6 +219,8 @@ class BuildContext:
                 path = posixpath.join(current, name)
                 state = self._state(path)
                 if is_folder:
+                    if name in self._skipped:
+                        continue
                     if not state.is_closed:
                         (last if name in SKIPPED_FOLDERS else queue).append(path)
                     if not state.is_ignored:
@@ -518,7 +530,7 @@ def _project(root: str, *others: str) -> BuildContext:
         shared = os.path.commonpath([root, *others])
         levels = len(Path(root).relative_to(shared).parts)
         repository = shared if levels <= MAX_LEVELS and not _is_foreign(shared) else root
-    return BuildContext(repository if Path(repository).is_dir() else None, _NO_RULES, None)
+    return BuildContext(repository if Path(repository).is_dir() else None, _NO_RULES, None, SKIPPED_FOLDERS)
 
 
 def _folders_above(folder: Path) -> list[str]:
