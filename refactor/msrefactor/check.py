@@ -21,9 +21,30 @@ from msrefactor.tree import Dockerfile, Instruction
 
 _RESERVED = frozenset({"scratch", "context"})
 _PREDEFINED = frozenset(
-    "HTTP_PROXY http_proxy HTTPS_PROXY https_proxy FTP_PROXY ftp_proxy NO_PROXY no_proxy ALL_PROXY all_proxy "
-    "TARGETPLATFORM TARGETOS TARGETARCH TARGETVARIANT BUILDPLATFORM BUILDOS BUILDARCH BUILDVARIANT PATH HOME "
-    "SOURCE_DATE_EPOCH TARGETSTAGE".split()
+    [
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "FTP_PROXY",
+        "ftp_proxy",
+        "NO_PROXY",
+        "no_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+        "TARGETPLATFORM",
+        "TARGETOS",
+        "TARGETARCH",
+        "TARGETVARIANT",
+        "BUILDPLATFORM",
+        "BUILDOS",
+        "BUILDARCH",
+        "BUILDVARIANT",
+        "PATH",
+        "HOME",
+        "SOURCE_DATE_EPOCH",
+        "TARGETSTAGE",
+    ]
 )
 
 
@@ -265,7 +286,7 @@ _FROM_THE_BASE = (
     "/var",
     "/home",
     "/go",
-)  # noqa: S108
+)
 
 
 def _is_made(path: str, facts: StageFacts) -> bool:

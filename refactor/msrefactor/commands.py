@@ -222,8 +222,32 @@ def _copies(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effe
 
 
 _FOLDERS = frozenset(
-    "/ /bin /sbin /etc /home /lib /opt /root /srv /tmp /usr /usr/bin /usr/lib /usr/local /usr/local/bin "  # noqa: S108
-    "/usr/local/lib /usr/local/sbin /usr/local/share /usr/sbin /usr/share /var /var/lib /var/log /var/www".split()
+    [
+        "/",
+        "/bin",
+        "/sbin",
+        "/etc",
+        "/home",
+        "/lib",
+        "/opt",
+        "/root",
+        "/srv",
+        "/tmp",
+        "/usr",
+        "/usr/bin",
+        "/usr/lib",
+        "/usr/local",
+        "/usr/local/bin",
+        "/usr/local/lib",
+        "/usr/local/sbin",
+        "/usr/local/share",
+        "/usr/sbin",
+        "/usr/share",
+        "/var",
+        "/var/lib",
+        "/var/log",
+        "/var/www",
+    ]
 )
 
 

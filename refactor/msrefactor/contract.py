@@ -14,7 +14,7 @@ from msrefactor import variables
 from msrefactor.facts import StageFacts, base_image_text, global_arguments
 from msrefactor.knowledge.images import BaseImage, describe
 from msrefactor.model import Evidence, View
-from msrefactor.tree import Dockerfile, Instruction, Stage
+from msrefactor.tree import Dockerfile, Instruction
 
 Launch = tuple[str, ...] | str | None
 """Exec form (a tuple), shell form (a string) or nothing."""
@@ -146,8 +146,25 @@ def _port(text: str) -> str:
 
 
 BUILD_ENVIRONMENT = frozenset(
-    "CGO_ENABLED GO111MODULE GOFLAGS GOOS GOARCH GOARM GOPROXY GOSUMDB GOPRIVATE GONOSUMDB GONOPROXY GOCACHE "
-    "GOMODCACHE GOTOOLCHAIN GOEXPERIMENT GOINSECURE DEBIAN_FRONTEND".split()
+    [
+        "CGO_ENABLED",
+        "GO111MODULE",
+        "GOFLAGS",
+        "GOOS",
+        "GOARCH",
+        "GOARM",
+        "GOPROXY",
+        "GOSUMDB",
+        "GOPRIVATE",
+        "GONOSUMDB",
+        "GONOPROXY",
+        "GOCACHE",
+        "GOMODCACHE",
+        "GOTOOLCHAIN",
+        "GOEXPERIMENT",
+        "GOINSECURE",
+        "DEBIAN_FRONTEND",
+    ]
 )
 """Variables that only compilers and package managers read: a final stage without them runs the same."""
 

@@ -160,6 +160,10 @@ class Scope:
                 source = "" if source == "." else source
                 if source == "" or self.context.exists(source):
                     return source
+        # a folder that single files were copied into
+        for placed in self.placed:
+            if not placed.is_folder and posixpath.dirname(placed.destination) == path:
+                return posixpath.dirname(placed.source)
         return None
 
     def read(self, path: str) -> str | None:

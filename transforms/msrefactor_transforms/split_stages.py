@@ -48,7 +48,6 @@ from msrefactor.model import (
     View,
 )
 from msrefactor.tree import Stage
-
 from msrefactor_transforms.splitting import needs as wants_of
 from msrefactor_transforms.splitting.plan import SplitPlan, ecosystems, interpreters
 from msrefactor_transforms.splitting.slicing import Slices, split
@@ -87,7 +86,9 @@ def _split(view: View, facts: StageFacts, plan: SplitPlan) -> Outcome:
     if isinstance(first, Refused):
         return first
     left_out = [fate.name for fate in first.fates if not fate.is_kept]
-    resolution = wants_of.resolved(facts, plan, runtime, wants, left_out, first.runtime_packages)
+    resolution = wants_of.resolved(
+        facts, plan, runtime, wants, left_out, first.runtime_packages, first.available
+    )
     if resolution.refusal is not None:
         return resolution.refusal
     slices = split(view, facts, plan, runtime, resolution.packages)
@@ -201,7 +202,7 @@ def _dropped_mb(slices: Slices, runtime: BaseImage) -> float:
     release = runtime.release or (runtime.releases[-1] if runtime.releases else "")
     total = 0.0
     for fate in slices.fates:
-        if fate.is_kept or fate.why == "the Dockerfile itself removes it again":
+        if fate.is_kept or fate.is_removed_at_once:
             continue
         total += knowledge.installed_size_mb(fate.name, release) or 1.0
         total -= sum(knowledge.installed_size_mb(name, release) or 1.0 for name in fate.runtime)

@@ -13,33 +13,88 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from msrefactor.code.needs import EMPTY, CodeNeeds
-from msrefactor.commands import PackageCall, option_value
+from msrefactor.commands import PackageCall
 from msrefactor.facts import Effect, Fact, Role, Scope, StageFacts, is_under
 from msrefactor.knowledge.images import BaseImage, describe, pinned, size_mb
 from msrefactor.model import Evidence, Refused, View
 from msrefactor.shell import Command
-
 from msrefactor_transforms.knowledge.native import go_native
 from msrefactor_transforms.splitting.needs import Wants, wanted
 from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, Level, RuntimePackage, SplitPlan
 
 TOOLCHAIN_ENVIRONMENT = frozenset(
-    "CGO_ENABLED GO111MODULE GOFLAGS GOOS GOARCH GOARM GOPROXY GOSUMDB GOPRIVATE GONOSUMDB GONOPROXY GOCACHE "
-    "GOMODCACHE GOTOOLCHAIN GOEXPERIMENT GOINSECURE".split()
+    [
+        "CGO_ENABLED",
+        "GO111MODULE",
+        "GOFLAGS",
+        "GOOS",
+        "GOARCH",
+        "GOARM",
+        "GOPROXY",
+        "GOSUMDB",
+        "GOPRIVATE",
+        "GONOSUMDB",
+        "GONOPROXY",
+        "GOCACHE",
+        "GOMODCACHE",
+        "GOTOOLCHAIN",
+        "GOEXPERIMENT",
+        "GOINSECURE",
+    ]
 )
 """Variables that the go command reads and a program doesn't."""
 
 _VALUES = frozenset(
-    "-o -p -ldflags -gcflags -asmflags -tags -mod -modfile -overlay -pkgdir -toolexec -buildmode -compiler "
-    "-gccgoflags -installsuffix -covermode -coverpkg -pgo -C -exec -run -timeout -count -bench -vet".split()
+    [
+        "-o",
+        "-p",
+        "-ldflags",
+        "-gcflags",
+        "-asmflags",
+        "-tags",
+        "-mod",
+        "-modfile",
+        "-overlay",
+        "-pkgdir",
+        "-toolexec",
+        "-buildmode",
+        "-compiler",
+        "-gccgoflags",
+        "-installsuffix",
+        "-covermode",
+        "-coverpkg",
+        "-pgo",
+        "-C",
+        "-exec",
+        "-run",
+        "-timeout",
+        "-count",
+        "-bench",
+        "-vet",
+    ]
 )
 _DEVELOPMENT = frozenset(
     {"go", "air", "reflex", "CompileDaemon", "realize", "fresh", "dlv", "modd", "gow", "bee", "buffalo"}
 )
 _GENERATORS = frozenset(
-    "swag templ wire sqlc protoc buf mockgen stringer ent packr packr2 statik rice oapi-codegen".split()
+    [
+        "swag",
+        "templ",
+        "wire",
+        "sqlc",
+        "protoc",
+        "buf",
+        "mockgen",
+        "stringer",
+        "ent",
+        "packr",
+        "packr2",
+        "statik",
+        "rice",
+        "oapi-codegen",
+    ]
 )
-_LEAN_PACKAGES = frozenset("ca-certificates tzdata".split())
+_LEAN_PACKAGES = frozenset(["ca-certificates", "tzdata"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +215,7 @@ def _build(action: str, rest: Sequence[str | None], scope: Scope) -> Effect:
         into = (
             output.endswith("/")
             or output in (".", "..")
-            or scope.origin(path) is not None
-            and not scope.is_file(path)
+            or (scope.origin(path) is not None and not scope.is_file(path))
         )
         if into:
             if not names:
@@ -418,7 +472,7 @@ def _cgo_use(view: View, facts: StageFacts, build: GoBuild) -> Evidence | None:
     """Return the first place that needs cgo: a source that imports C, or a module that is known to."""
     for name in _required(_module_text(facts, build)):
         native = go_native(name)
-        if native is not None and native.uses_cgo:
+        if native is not None and native.state != "pure":
             return Evidence("go.mod", None, name)
     root = facts.end.origin(build.folder)
     if root is None:
@@ -538,7 +592,20 @@ def _is_lean(names: Sequence[str | None], base: BaseImage) -> bool:
 
 
 _BUILD_HELPERS = frozenset(
-    "git mercurial openssh openssh-client bash curl wget upx upx-ucl unzip gnupg file".split()
+    [
+        "git",
+        "mercurial",
+        "openssh",
+        "openssh-client",
+        "bash",
+        "curl",
+        "wget",
+        "upx",
+        "upx-ucl",
+        "unzip",
+        "gnupg",
+        "file",
+    ]
 )
 """Packages that Go builds use to fetch modules and tools; a binary that starts none of them doesn't."""
 
@@ -618,11 +685,56 @@ def _start_words(view: View, facts: StageFacts) -> list[tuple[str, ...]]:
 
 
 _NOT_RUN_TIME = frozenset(
-    "go.mod go.sum go.work go.work.sum Makefile Dockerfile Containerfile LICENSE COPYING NOTICE README CHANGELOG "
-    ".git .github .gitignore .gitattributes .dockerignore .editorconfig .golangci.yml .golangci.yaml .travis.yml "
-    ".gitlab-ci.yml .goreleaser.yml .goreleaser.yaml docker-compose.yml docker-compose.yaml compose.yml compose.yaml "
-    "vendor testdata .vscode .idea .circleci Taskfile.yml renovate.json .pre-commit-config.yaml CODEOWNERS docs "
-    "hack scripts test tests examples .air.toml Jenkinsfile Procfile skaffold.yaml cloudbuild.yaml".split()
+    [
+        "go.mod",
+        "go.sum",
+        "go.work",
+        "go.work.sum",
+        "Makefile",
+        "Dockerfile",
+        "Containerfile",
+        "LICENSE",
+        "COPYING",
+        "NOTICE",
+        "README",
+        "CHANGELOG",
+        ".git",
+        ".github",
+        ".gitignore",
+        ".gitattributes",
+        ".dockerignore",
+        ".editorconfig",
+        ".golangci.yml",
+        ".golangci.yaml",
+        ".travis.yml",
+        ".gitlab-ci.yml",
+        ".goreleaser.yml",
+        ".goreleaser.yaml",
+        "docker-compose.yml",
+        "docker-compose.yaml",
+        "compose.yml",
+        "compose.yaml",
+        "vendor",
+        "testdata",
+        ".vscode",
+        ".idea",
+        ".circleci",
+        "Taskfile.yml",
+        "renovate.json",
+        ".pre-commit-config.yaml",
+        "CODEOWNERS",
+        "docs",
+        "hack",
+        "scripts",
+        "test",
+        "tests",
+        "examples",
+        ".air.toml",
+        "Jenkinsfile",
+        "Procfile",
+        "skaffold.yaml",
+        "cloudbuild.yaml",
+    ]
 )
 
 

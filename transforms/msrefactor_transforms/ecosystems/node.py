@@ -20,23 +20,124 @@ from msrefactor.facts import Effect, Fact, Role, Scope, StageFacts, global_argum
 from msrefactor.knowledge.images import size_mb, slim_variant
 from msrefactor.model import Evidence, Refused, View
 from msrefactor.shell import Command
-
 from msrefactor_transforms.knowledge.native import node_native
-from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, Level, RuntimePackage, SplitPlan
+from msrefactor_transforms.splitting.copies import Copied, copied, place_of
+from msrefactor_transforms.splitting.plan import (
+    Artifact,
+    Ecosystem,
+    Level,
+    Missing,
+    RuntimePackage,
+    SplitPlan,
+)
 
 _MANAGERS = frozenset({"npm", "yarn", "yarnpkg", "pnpm", "npx", "pnpx", "bunx"})
 _HOOKS = ("preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare")
 _BUILDERS = frozenset(
-    "tsc nest next nuxt nuxi vite webpack webpack-cli rollup esbuild babel swc tsup parcel gulp grunt react-scripts "
-    "vue-cli-service ng svelte-kit astro gatsby docusaurus prisma sequelize typeorm rimraf del-cli copyfiles cpx "
-    "cpy-cli shx mkdirp cross-env env-cmd dotenv npm-run-all run-s run-p concurrently turbo nx lerna postcss "
-    "tailwindcss sass node-sass lessc graphql-codegen protoc tsc-alias ncc pkgroll unbuild vue-tsc remix "
-    "react-router medusa strapi keystone payload ace node-gyp node-pre-gyp patch-package husky is-ci opencollective "
-    "json minify uglifyjs terser browserify quasar ember vuepress vitepress".split()
+    [
+        "tsc",
+        "nest",
+        "next",
+        "nuxt",
+        "nuxi",
+        "vite",
+        "webpack",
+        "webpack-cli",
+        "rollup",
+        "esbuild",
+        "babel",
+        "swc",
+        "tsup",
+        "parcel",
+        "gulp",
+        "grunt",
+        "react-scripts",
+        "vue-cli-service",
+        "ng",
+        "svelte-kit",
+        "astro",
+        "gatsby",
+        "docusaurus",
+        "prisma",
+        "sequelize",
+        "typeorm",
+        "rimraf",
+        "del-cli",
+        "copyfiles",
+        "cpx",
+        "cpy-cli",
+        "shx",
+        "mkdirp",
+        "cross-env",
+        "env-cmd",
+        "dotenv",
+        "npm-run-all",
+        "run-s",
+        "run-p",
+        "concurrently",
+        "turbo",
+        "nx",
+        "lerna",
+        "postcss",
+        "tailwindcss",
+        "sass",
+        "node-sass",
+        "lessc",
+        "graphql-codegen",
+        "protoc",
+        "tsc-alias",
+        "ncc",
+        "pkgroll",
+        "unbuild",
+        "vue-tsc",
+        "remix",
+        "react-router",
+        "medusa",
+        "strapi",
+        "keystone",
+        "payload",
+        "ace",
+        "node-gyp",
+        "node-pre-gyp",
+        "patch-package",
+        "husky",
+        "is-ci",
+        "opencollective",
+        "json",
+        "minify",
+        "uglifyjs",
+        "terser",
+        "browserify",
+        "quasar",
+        "ember",
+        "vuepress",
+        "vitepress",
+    ]
 )
 _CHECKERS = frozenset(
-    "eslint prettier jest mocha vitest ava tap nyc c8 cypress playwright stylelint xo standard tslint depcheck "
-    "audit-ci commitlint knip biome lint-staged".split()
+    [
+        "eslint",
+        "prettier",
+        "jest",
+        "mocha",
+        "vitest",
+        "ava",
+        "tap",
+        "nyc",
+        "c8",
+        "cypress",
+        "playwright",
+        "stylelint",
+        "xo",
+        "standard",
+        "tslint",
+        "depcheck",
+        "audit-ci",
+        "commitlint",
+        "knip",
+        "biome",
+        "lint-staged",
+    ]
 )
 _DEV_SERVERS = {
     "react-scripts": ("start",),
@@ -64,9 +165,40 @@ _COMPILERS = frozenset(
     {"tsc", "webpack", "rollup", "esbuild", "babel", "gulp", "grunt", "ncc", "tsup", "node-gyp"}
 )
 _GLOBAL_BUILD_TOOLS = frozenset(
-    "npm yarn pnpm corepack typescript @angular/cli @nestjs/cli gulp gulp-cli grunt grunt-cli webpack webpack-cli "
-    "vite node-gyp turbo lerna rimraf nx eslint prettier @vue/cli create-react-app node-pre-gyp npm-check-updates "
-    "bower babel-cli @babel/cli rollup esbuild npm-run-all patch-package".split()
+    [
+        "npm",
+        "yarn",
+        "pnpm",
+        "corepack",
+        "typescript",
+        "@angular/cli",
+        "@nestjs/cli",
+        "gulp",
+        "gulp-cli",
+        "grunt",
+        "grunt-cli",
+        "webpack",
+        "webpack-cli",
+        "vite",
+        "node-gyp",
+        "turbo",
+        "lerna",
+        "rimraf",
+        "nx",
+        "eslint",
+        "prettier",
+        "@vue/cli",
+        "create-react-app",
+        "node-pre-gyp",
+        "npm-check-updates",
+        "bower",
+        "babel-cli",
+        "@babel/cli",
+        "rollup",
+        "esbuild",
+        "npm-run-all",
+        "patch-package",
+    ]
 )
 _BROWSERS = frozenset({"puppeteer", "playwright", "cypress", "@playwright/test", "playwright-chromium"})
 
@@ -314,13 +446,11 @@ def _install(manager: str, folder: str, argv: Sequence[str | None], scope: Scope
     patches = scope.has(posixpath.join(folder, "patches"))
     if (
         package is None
-        or hooks
-        and not harmless
+        or (hooks and not harmless)
         or local
         or patches
         or has_berry
-        or manager == "pnpm"
-        and package.workspaces
+        or (manager == "pnpm" and package.workspaces)
     ):
         # a hook, a workspace or a patch reads the project, and may write anywhere in it
         return Effect(
@@ -879,4 +1009,72 @@ def _build_files(
     return frozenset(posixpath.join(folder, name) for name in names)
 
 
-ECOSYSTEM = Ecosystem("node", interpret, plan)
+# ------------------------------------------------------------------------------------- several stages
+
+
+def missing(view: View, stages: Sequence[StageFacts]) -> Sequence[Missing] | Refused:
+    """Return node_modules of an earlier stage, when the final stage starts Node code that imports from it."""
+    final = stages[-1]
+    if final.base.family != "node" or any(isinstance(e.detail, NodeInstall) for _, e in final.effects()):
+        return ()
+    copies = copied(view, len(stages) - 1, final)
+    for index in sorted({copy.stage for copy in copies}):
+        facts = stages[index]
+        installs = [
+            e.detail
+            for _, e in facts.effects()
+            if isinstance(e.detail, NodeInstall) and not e.detail.is_global
+        ]
+        builds = [e.detail for _, e in facts.effects() if isinstance(e.detail, NodeBuild)]
+        if not installs or facts.base.system != final.base.system:
+            continue
+        folder = installs[-1].folder
+        modules = f"{folder}/node_modules"
+        if place_of(modules, index, copies) is not None or any(f"{modules}/" in c.source for c in copies):
+            continue
+        if any("node_modules" in copy.source or "standalone" in copy.source for copy in copies):
+            continue
+        if any(build.tsc_output is None for build in builds):
+            continue  # a bundler may have put everything into its output
+        package = _package(folder, facts.end)
+        if package is None or not package.dependencies:
+            continue
+        started = [words for words, _ in _started(view, final, package, final.end.cwd)]
+        if not any(words and posixpath.basename(words[0]) == "node" for words in started):
+            continue
+        evidence = _import_of_dependency(view, facts, package)
+        if evidence is None:
+            continue
+        target = _modules_place(final, copies, index, folder)
+        reason = f"copy node_modules to the final stage: `{evidence.text}` fails without it"
+        return (Missing(index, modules, target, reason, (evidence,)),)
+    return ()
+
+
+def _import_of_dependency(view: View, facts: StageFacts, package: NodePackage) -> Evidence | None:
+    from msrefactor.code.javascript import javascript_needs
+
+    for fact in facts.facts:
+        for placed in fact.placed:
+            files = view.context.files(placed.source) if placed.is_folder else (placed.source,)
+            for file in files:
+                if not file.endswith((".js", ".mjs", ".cjs", ".ts")) or "node_modules/" in file:
+                    continue
+                text = view.context.read_text(file) or ""
+                read = javascript_needs(file, text)
+                for name in sorted(read.imports if read else ()):
+                    if _package_of(name) in package.dependencies:
+                        line = next((n for n, row in enumerate(text.splitlines(), 1) if name in row), None)
+                        return Evidence(file, line, f"import of {name}")
+    return None
+
+
+def _modules_place(final: StageFacts, copies: Sequence[Copied], index: int, folder: str) -> str:
+    """Return the folder from which what is started finds its modules: the project's place in the final stage."""
+    place = place_of(folder, index, copies)
+    if place is not None:
+        return f"{place}/node_modules"
+    return posixpath.join(final.end.cwd, "node_modules")
+
+
+ECOSYSTEM = Ecosystem("node", interpret, plan, missing)

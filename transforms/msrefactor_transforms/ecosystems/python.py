@@ -12,34 +12,97 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from msrefactor import variables
 from msrefactor.code.needs import EMPTY, CodeNeeds
 from msrefactor.code.requirements import read_lock, read_requirements
 from msrefactor.commands import option_value
-from msrefactor import variables
-from msrefactor.facts import Effect, Fact, Role, Scope, StageFacts, global_arguments, is_under
+from msrefactor.facts import Effect, Fact, Role, Scope, StageFacts, global_arguments, is_under, overlaps
 from msrefactor.knowledge.images import size_mb, slim_variant
 from msrefactor.model import Evidence, Refused, View
 from msrefactor.shell import Command
-
 from msrefactor_transforms.knowledge.native import python_native
+from msrefactor_transforms.splitting.copies import Copied, copied, place_of
 from msrefactor_transforms.splitting.needs import wanted
-from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, Level, RuntimePackage, SplitPlan
+from msrefactor_transforms.splitting.plan import (
+    Artifact,
+    Ecosystem,
+    Level,
+    Missing,
+    RuntimePackage,
+    SplitPlan,
+)
 
 VENV = "/opt/venv"
 
 _PIP_VALUES = frozenset(
-    "-c --constraint -i --index-url --extra-index-url -f --find-links --trusted-host --cache-dir --timeout "
-    "--retries --progress-bar --no-binary --only-binary --python-version --platform --src --upgrade-strategy "
-    "--proxy --cert --log --report --global-option --config-settings -C --install-option --default-timeout "
-    "--exists-action --use-feature --use-deprecated --implementation --abi --root-user-action --build-option "
-    "--python -p --index --default-index --resolution --prerelease --link-mode --keyring-provider --extra".split()
+    [
+        "-c",
+        "--constraint",
+        "-i",
+        "--index-url",
+        "--extra-index-url",
+        "-f",
+        "--find-links",
+        "--trusted-host",
+        "--cache-dir",
+        "--timeout",
+        "--retries",
+        "--progress-bar",
+        "--no-binary",
+        "--only-binary",
+        "--python-version",
+        "--platform",
+        "--src",
+        "--upgrade-strategy",
+        "--proxy",
+        "--cert",
+        "--log",
+        "--report",
+        "--global-option",
+        "--config-settings",
+        "-C",
+        "--install-option",
+        "--default-timeout",
+        "--exists-action",
+        "--use-feature",
+        "--use-deprecated",
+        "--implementation",
+        "--abi",
+        "--root-user-action",
+        "--build-option",
+        "--python",
+        "-p",
+        "--index",
+        "--default-index",
+        "--resolution",
+        "--prerelease",
+        "--link-mode",
+        "--keyring-provider",
+        "--extra",
+    ]
 )
 _INSTALLERS = frozenset(
     {"poetry", "pipenv", "uv", "pip-tools", "virtualenv", "pdm", "hatch", "pipx", "tox", "nox"}
 )
 _PLUMBING = frozenset({"pip", "setuptools", "wheel", "setuptools-scm", "build", "cython", "cmake", "ninja"})
 _GATES = frozenset(
-    "pytest py.test flake8 mypy black isort pylint ruff bandit coverage tox nox pre-commit safety pyright".split()
+    [
+        "pytest",
+        "py.test",
+        "flake8",
+        "mypy",
+        "black",
+        "isort",
+        "pylint",
+        "ruff",
+        "bandit",
+        "coverage",
+        "tox",
+        "nox",
+        "pre-commit",
+        "safety",
+        "pyright",
+    ]
 )
 
 
@@ -737,9 +800,36 @@ class _Environment:
 
 
 _KNOWN_SCRIPTS = frozenset(
-    "gunicorn uvicorn flask celery hypercorn daphne waitress-serve uwsgi alembic django-admin streamlit fastapi "
-    "honcho dramatiq rq huey mkdocs ansible scrapy airflow gradio chainlit litestar granian supervisord "
-    "supervisorctl python python3".split()
+    [
+        "gunicorn",
+        "uvicorn",
+        "flask",
+        "celery",
+        "hypercorn",
+        "daphne",
+        "waitress-serve",
+        "uwsgi",
+        "alembic",
+        "django-admin",
+        "streamlit",
+        "fastapi",
+        "honcho",
+        "dramatiq",
+        "rq",
+        "huey",
+        "mkdocs",
+        "ansible",
+        "scrapy",
+        "airflow",
+        "gradio",
+        "chainlit",
+        "litestar",
+        "granian",
+        "supervisord",
+        "supervisorctl",
+        "python",
+        "python3",
+    ]
 )
 
 
@@ -822,12 +912,13 @@ def _poetry_where(facts: StageFacts, fact: Fact) -> str:
         for effect in other.effects:
             if isinstance(effect.detail, tuple) and effect.detail[:1] == ("poetry",):
                 settings.update(dict(effect.detail[1]))
+    # an active environment counts before every setting
+    if settings.get("VIRTUAL_ENV"):
+        return fact.scope.path(settings["VIRTUAL_ENV"])
     toml = fact.scope.read(fact.scope.path("poetry.toml")) or ""
     create = settings.get("POETRY_VIRTUALENVS_CREATE", "true").lower()
     if create in ("false", "0") or re.search(r"^\s*create\s*=\s*false", toml, re.M):
         return "system"
-    if settings.get("VIRTUAL_ENV"):
-        return fact.scope.path(settings["VIRTUAL_ENV"])
     in_project = settings.get("POETRY_VIRTUALENVS_IN_PROJECT", "").lower()
     if in_project in ("true", "1") or re.search(r"^\s*in-project\s*=\s*true", toml, re.M):
         return fact.scope.path(".venv")
@@ -910,9 +1001,9 @@ def _system_prefix(
                 "write the minor version into the tag, for example python:3.12",
             )
         folder = f"/usr/local/lib/python{match.group(0)}/site-packages"
-    elif base.system == "debian" and base.release in _DEBIAN_PYTHON:
-        folder = f"/usr/local/lib/python{_DEBIAN_PYTHON[base.release]}/dist-packages"
-    elif base.system == "ubuntu" and base.release in _DEBIAN_PYTHON:
+    elif (base.system == "debian" and base.release in _DEBIAN_PYTHON) or (
+        base.system == "ubuntu" and base.release in _DEBIAN_PYTHON
+    ):
         folder = f"/usr/local/lib/python{_DEBIAN_PYTHON[base.release]}/dist-packages"
     else:
         return Refused("unknown-release", f"which Python {base.reference.text} has isn't known")
@@ -991,4 +1082,127 @@ def _installer_binaries(view: View, facts: StageFacts) -> set[str]:
     return found
 
 
-ECOSYSTEM = Ecosystem("python", interpret, plan)
+# ------------------------------------------------------------------------------------- several stages
+
+
+def missing(view: View, stages: Sequence[StageFacts]) -> Sequence[Missing] | Refused:
+    """Return the packages that an earlier stage installed and the final stage imports but doesn't have."""
+    final = stages[-1]
+    if final.base.family != "python" or any(isinstance(e.detail, Install) for _, e in final.effects()):
+        return ()
+    copies = copied(view, len(stages) - 1, final)
+    from_stages = {copy.stage for copy in copies}
+    for index in sorted(from_stages):
+        facts = stages[index]
+        if facts.base.family != "python":
+            continue
+        real = [
+            (f, e, e.detail)
+            for f, e in facts.effects()
+            if isinstance(e.detail, Install) and not _is_tools_only(e.detail)
+        ]
+        if not real:
+            continue
+        found = _missing_packages(view, index, facts, final, copies, real)
+        if found is not None:
+            return found
+    return ()
+
+
+def _missing_packages(
+    view: View,
+    index: int,
+    facts: StageFacts,
+    final: StageFacts,
+    copies: Sequence[Copied],
+    real: Sequence[tuple[Fact, Effect, Install]],
+) -> Sequence[Missing] | Refused | None:
+    environment = _environment(view, facts, real)
+    if isinstance(environment, Refused):
+        return None
+    if all(place_of(artifact.path, index, copies) is not None for artifact in environment.artifacts):
+        return None
+    wheres = {install.where for _, _, install in real}
+    site = ("/usr/local/lib", "/usr/lib", "/usr/local", VENV)
+    if "system" in wheres and any(
+        copy.stage == index and any(overlaps(copy.source, folder) for folder in site) for copy in copies
+    ):
+        return None
+    explicit = [path for path in wheres if path.startswith("/")]
+    if explicit and all(place_of(path, index, copies) is not None for path in explicit):
+        return None
+    if any("wheel" in (install.where or "") for _, _, install in real):
+        return None
+    evidence = _import_evidence(view, facts, final, index, copies, real)
+    if evidence is None:
+        return None
+    if facts.base.version != final.base.version or facts.base.system != final.base.system:
+        return Refused(
+            "unknown-release",
+            f"the packages are installed on {facts.base.reference.text} and the final stage is on "
+            f"{final.base.reference.text}",
+            evidence,
+            "use the same Python and the same distribution in both stages",
+        )
+    found = []
+    for artifact in environment.artifacts:
+        reason = f"copy the installed packages to the final stage: {evidence[0].text} fails without them"
+        found.append(
+            Missing(
+                index,
+                artifact.path,
+                artifact.path,
+                reason,
+                evidence,
+                build_prelude=environment.prelude,
+                prelude_before=environment.before if environment.prelude else None,
+                runtime_prelude=environment.runtime_prelude,
+                edits=environment.edits or {},
+            )
+        )
+        environment = replace(environment, prelude=(), runtime_prelude=(), edits=None)
+    return found
+
+
+def _import_evidence(
+    view: View,
+    facts: StageFacts,
+    final: StageFacts,
+    index: int,
+    copies: Sequence[Copied],
+    real: Sequence[tuple[Fact, Effect, Install]],
+) -> tuple[Evidence, ...] | None:
+    """Return the proof that the final stage needs the packages: an import, or a command of one of them."""
+    names = {name: evidence for _, _, install in real for name, evidence in install.names}
+    for name, evidence in wanted(view, final).commands:
+        command = posixpath.basename(name)
+        if _normalised(command) in names:
+            return (Evidence(evidence.file, evidence.line, f"`{command}`"), names[_normalised(command)])
+    from msrefactor.code.python import python_needs
+
+    for stage in (facts, final):
+        for fact in stage.facts:
+            for placed in fact.placed:
+                if stage is facts and place_of(placed.destination, index, copies) is None:
+                    continue
+                files = view.context.files(placed.source) if placed.is_folder else (placed.source,)
+                for file in files:
+                    if not file.endswith(".py"):
+                        continue
+                    read = python_needs(file, view.context.read_text(file) or "")
+                    for module in sorted(read.imports if read else ()):
+                        if _normalised(module) in names:
+                            place = Evidence(file, _line_of_import(view, file, module), f"import {module}")
+                            return (place, names[_normalised(module)])
+    return None
+
+
+def _line_of_import(view: View, file: str, module: str) -> int | None:
+    for number, line in enumerate((view.context.read_text(file) or "").splitlines(), 1):
+        words = line.split()
+        if len(words) > 1 and words[0] in ("import", "from") and words[1].split(".")[0].rstrip(",") == module:
+            return number
+    return None
+
+
+ECOSYSTEM = Ecosystem("python", interpret, plan, missing)

@@ -16,21 +16,44 @@ from msrefactor.code.needs import EMPTY, CodeNeeds, context_path, merged_needs
 from msrefactor.code.shell import Start as CodeStart
 from msrefactor.code.shell import arguments_of, script_needs, started_by, starts_in
 from msrefactor.contract import starts
-from msrefactor.facts import StageFacts
+from msrefactor.facts import StageFacts, is_under
 from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import BaseImage
 from msrefactor.model import Evidence, Need, NeedKind, Refused, View
-
 from msrefactor_transforms.splitting.plan import RuntimePackage, SplitPlan
 
 _BUILDS_AT_START = frozenset(
-    "gcc g++ cc c++ make cmake cargo rustc javac mvn gradle gradlew mvnw pip pip3 pipx easy_install conda mamba "
-    "poetry-install npm-install bundle-install".split()
+    [
+        "gcc",
+        "g++",
+        "cc",
+        "c++",
+        "make",
+        "cmake",
+        "cargo",
+        "rustc",
+        "javac",
+        "mvn",
+        "gradle",
+        "gradlew",
+        "mvnw",
+        "pip",
+        "pip3",
+        "pipx",
+        "easy_install",
+        "conda",
+        "mamba",
+        "poetry-install",
+        "npm-install",
+        "bundle-install",
+    ]
 )
 _WORKBENCHES = frozenset(
-    "jupyter jupyter-lab jupyter-notebook ipython code-server rstudio-server sshd".split()
+    ["jupyter", "jupyter-lab", "jupyter-notebook", "ipython", "code-server", "rstudio-server", "sshd"]
 )
-_TEST_RUNNERS = frozenset("pytest py.test tox nox jest mocha cypress vitest rspec phpunit".split())
+_TEST_RUNNERS = frozenset(
+    ["pytest", "py.test", "tox", "nox", "jest", "mocha", "cypress", "vitest", "rspec", "phpunit"]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +181,12 @@ def resolved(
     wants: Wants,
     left_out: Sequence[str],
     kept: Sequence[str],
+    available: Sequence[str],
 ) -> Resolution:
     """Find a provider in the final stage for everything that is wanted.
 
-    `left_out`: packages of the author's list that the final stage doesn't install; `kept`: those it does.
+    `left_out`: packages of the author's list that the final stage doesn't install; `kept`: those it does; `available`: paths
+    that it has beside those of its base.
     """
     base = facts.base
     lost = knowledge.lost_commands(base, runtime)
@@ -171,7 +196,7 @@ def resolved(
     refusal: Refused | None = None
     for name, evidence in wants.commands:
         command = posixpath.basename(name)
-        provider = _provider(facts, plan, name, command, kept)
+        provider = _provider(facts, plan, name, command, kept, available)
         if provider is None and command in gone and gone[command] not in kept:
             refusal = refusal or Refused(
                 "compiles-at-start", f"`{command}` is started, which only builds should need", (evidence,)
@@ -227,17 +252,28 @@ def resolved(
     )
 
 
-def _provider(facts: StageFacts, plan: SplitPlan, name: str, command: str, kept: Sequence[str]) -> str | None:
+def _provider(
+    facts: StageFacts, plan: SplitPlan, name: str, command: str, kept: Sequence[str], available: Sequence[str]
+) -> str | None:
     where = plan.provides(name)
     if where is not None:
         return where
     placed = placed_path(facts, name)
     if placed is not None:
         return f"{placed}, copied"
+    for path in available:
+        if name.startswith("/") and is_under(name, path) and path not in ("/etc", "/usr"):
+            return f"{name}, copied"
+        if "/" not in name and posixpath.basename(path) == name and posixpath.dirname(path) in _path(facts):
+            return f"{path}, copied"
     for package in kept:
         if package == command or command in knowledge.commands_of(package):
             return f"package {package}"
     return None
+
+
+def _path(facts: StageFacts) -> list[str]:
+    return facts.end.variables.get("PATH", "").split(":")
 
 
 def _library_package(name: str, lost: Iterable[str]) -> str | None:

@@ -12,7 +12,6 @@ from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import BaseImage
 from msrefactor.shell import Script, Word
 from msrefactor.tree import Instruction, Token
-
 from msrefactor_transforms.splitting.dividing import Mapper
 
 
@@ -24,6 +23,8 @@ class Fate:
     runtime: tuple[str, ...]
     """What the final stage installs for it; empty: nothing."""
     why: str
+    is_removed_at_once: bool = False
+    """Whether the same RUN removes it again, so that the image never held it."""
 
     @property
     def is_kept(self) -> bool:
@@ -53,6 +54,16 @@ def fate(name: str, base: BaseImage, removed: frozenset[str]) -> Fate:
             return Fate(name, (), "it has headers only")
         return Fate(name, runtime, f"{bare} is for building, {' '.join(runtime)} for running")
     return Fate(name, (name,), "it may be needed")
+
+
+def removed_at_once(facts: Iterable[Fact]) -> frozenset[str]:
+    """Return the packages that the RUN that installs them removes again: they never were in the image."""
+    found: set[str] = set()
+    for fact in facts:
+        gone = removed_packages((fact,))
+        installed = {bare_name(name) for effect in installs(fact) for name in effect.detail.names if name}
+        found |= gone & installed
+    return frozenset(found)
 
 
 def removed_packages(facts: Iterable[Fact]) -> frozenset[str]:

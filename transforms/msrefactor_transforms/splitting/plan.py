@@ -6,7 +6,7 @@ import enum
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from msrefactor.code.needs import EMPTY, CodeNeeds
@@ -95,6 +95,29 @@ class SplitPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """Something an earlier stage installed or built that the final stage starts and doesn't have."""
+
+    stage: int
+    """Index of the stage that has it."""
+    path: str
+    """Where that stage has it."""
+    destination: str
+    """Where the final stage needs it."""
+    reason: str
+    """One clause: what breaks without it."""
+    evidence: tuple[Evidence, ...]
+    build_prelude: tuple[str, ...] = ()
+    prelude_before: int | None = None
+    runtime_prelude: tuple[str, ...] = ()
+    edits: Mapping[int, tuple[tuple[int, int, str], ...]] = field(default_factory=dict)
+
+
+def _nothing_missing(view: View, stages: Sequence[StageFacts]) -> Sequence[Missing] | Refused:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
 class Ecosystem:
     """A language's knowledge: what its commands do, and what a running program of it needs."""
 
@@ -102,6 +125,8 @@ class Ecosystem:
     interpret: Interpreter
     plan: Callable[[View, StageFacts], SplitPlan | Refused | None]
     """None: nothing of this ecosystem is built here."""
+    missing: Callable[[View, Sequence[StageFacts]], Sequence[Missing] | Refused] = _nothing_missing
+    """What the last of several stages lacks of what the earlier ones installed."""
 
 
 @functools.cache

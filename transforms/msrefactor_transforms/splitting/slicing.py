@@ -18,13 +18,13 @@ from msrefactor.knowledge import packages as package_knowledge
 from msrefactor.knowledge.images import BaseImage
 from msrefactor.model import Evidence, Refused, Removal, View
 from msrefactor.tree import Instruction
-
 from msrefactor_transforms.splitting.dividing import kept_items
 from msrefactor_transforms.splitting.packages import (
     Fate,
     bare_name,
     fate,
     install_run,
+    removed_at_once,
     removed_packages,
     subtracted,
     with_packages,
@@ -39,9 +39,48 @@ FINAL_ONLY = frozenset(
 )
 
 _SYSTEM_FOLDERS = frozenset(
-    "/ /usr /usr/local /usr/bin /usr/sbin /usr/lib /usr/local/bin /usr/local/lib /usr/local/share /usr/local/sbin "
-    "/usr/share /usr/include /usr/src /bin /sbin /lib /lib64 /etc /var /var/lib /home /srv /opt /root".split()
+    [
+        "/",
+        "/usr",
+        "/usr/local",
+        "/usr/bin",
+        "/usr/sbin",
+        "/usr/lib",
+        "/usr/local/bin",
+        "/usr/local/lib",
+        "/usr/local/share",
+        "/usr/local/sbin",
+        "/usr/share",
+        "/usr/include",
+        "/usr/src",
+        "/bin",
+        "/sbin",
+        "/lib",
+        "/lib64",
+        "/etc",
+        "/var",
+        "/var/lib",
+        "/home",
+        "/srv",
+        "/opt",
+        "/root",
+    ]
 )
+
+
+_ONLY_IN_PLACE = frozenset(
+    [
+        "/etc",
+        "/etc/passwd",
+        "/etc/group",
+        "/etc/shadow",
+        "/etc/ssl/certs",
+        "/etc/ld.so.cache",
+        "/usr/lib/locale",
+        "/usr/bin",
+    ]
+)
+"""What a set-up command changes among other things of the final base: it has to run there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +185,7 @@ class _Slicer:
                     self.turned.add((fact.index, position))
                     self.ignored.add((fact.index, position))
                     continue
-                if lacking and any(is_under(path, "/etc") and path not in copied for path in writes):
+                if lacking and any(path in _ONLY_IN_PLACE and path not in copied for path in writes):
                     self._refuse(
                         "need-not-found",
                         f"`{lacking[0]}` isn't in {self.plan.runtime_image}, and this step has to run there",
@@ -161,7 +200,17 @@ class _Slicer:
             return True
         release = self.runtime.release or (self.runtime.releases[-1] if self.runtime.releases else "")
         minimal = package_knowledge.minimal_commands(self.runtime.system, release)
-        return effect.tool in minimal or effect.tool in _BUILTINS
+        if effect.tool in minimal or effect.tool in _BUILTINS:
+            return True
+        packages = [*self._authors_packages(), *(package.name for package in self.wanted)]
+        return any(effect.tool in package_knowledge.commands_of(name, release) for name in packages)
+
+    def _authors_packages(self) -> Iterable[str]:
+        for _, effect in self.facts.effects():
+            if _installs(effect):
+                for name in effect.detail.names:
+                    if name and fate(name, self.facts.base, self.removed).is_kept:
+                        yield bare_name(name)
 
     def _refuse(self, code: str, detail: str, fact: Fact | None = None) -> None:
         evidence: tuple[Evidence, ...] = ()
@@ -182,9 +231,22 @@ class _Slicer:
                     if effect.refusal is not None:
                         raise Obstacle(effect.refusal)
                     for path in effect.writes:
-                        if not is_waste(path) and not self._is_removed_later(path, fact.index, position):
+                        if is_waste(path) or self._is_removed_later(path, fact.index, position):
+                            continue
+                        if not self._is_only_passed_on(path, fact.index):
                             found.append(Artifact(path, fact.index, effect.why))
         return tuple(found)
+
+    def _is_only_passed_on(self, path: str, index: int) -> bool:
+        """Whether a file among the sources is copied from there to where it is used."""
+        if not any(is_under(path, tree) for tree in self.plan.dropped) or is_under(path, self.facts.end.cwd):
+            return False
+        return any(
+            path in effect.reads and effect.tool in ("cp", "mv", "install")
+            for fact in self.facts.runs()
+            if fact.index >= index
+            for effect in fact.effects
+        )
 
     def _is_removed_later(self, path: str, index: int, position: int) -> bool:
         for fact in self.facts.runs():
@@ -218,7 +280,8 @@ class _Slicer:
                 outermost[artifact.path] = artifact
             elif outermost[holder].after < artifact.after:
                 outermost[holder] = replace(outermost[holder], after=artifact.after)
-        return tuple(sorted(outermost.values(), key=lambda a: a.after))
+        order = {artifact.path: position for position, artifact in reversed(list(enumerate(wanted)))}
+        return tuple(sorted(outermost.values(), key=lambda a: (a.after, order.get(a.path, 0))))
 
     def _tree_of(self, path: str, index: int) -> str:
         """Return the folder to copy for an output: itself, or the copied folder that it is mixed up with."""
@@ -310,9 +373,9 @@ class _Slicer:
                         return True
                     if users & set(effect.mentions_users):
                         return True
-            elif other.keyword == "USER" and users & set(other.instruction.arguments.split(":")):
-                return True
-            elif users & set((other.instruction.flag("chown") or "").split(":")):
+            elif (
+                other.keyword == "USER" and users & set(other.instruction.arguments.split(":"))
+            ) or users & set((other.instruction.flag("chown") or "").split(":")):
                 return True
         return False
 
@@ -415,12 +478,51 @@ class _Slicer:
             instruction = self._runtime_instruction(fact, have)
             if instruction is not None:
                 replayed[fact.index] = instruction
+        self._bring_package_lists(replayed)
         for index in list(replayed):
             if self._is_subsumed(self.facts.facts[index], replayed):
                 del replayed[index]
+        self._drop_source_folders(replayed)
         self._drop_unused_arguments(replayed)
         self.have = tuple(have)
         return self._arranged(replayed)
+
+    def _drop_source_folders(self, replayed: dict[int, Instruction]) -> None:
+        """Leave out a WORKDIR of the sources when nothing of the final stage happens in it."""
+        order = sorted(replayed)
+        for position, index in enumerate(order):
+            fact = self.facts.facts[index]
+            if fact.keyword != "WORKDIR" or index > self.last:
+                continue
+            folder = self.facts.facts[index + 1].scope.cwd if index + 1 < len(self.facts.facts) else ""
+            if not any(is_under(folder, tree) for tree in self.plan.dropped):
+                continue
+            for later in order[position + 1 :]:
+                keyword = self.facts.facts[later].keyword
+                if keyword == "WORKDIR":
+                    if self.facts.facts[later].instruction.arguments.startswith("/"):
+                        del replayed[index]
+                    break
+                if keyword in ("COPY", "ADD", "RUN"):
+                    break
+
+    def _bring_package_lists(self, replayed: dict[int, Instruction]) -> None:
+        """Replay a RUN that only fetches the package lists, when a later install of the final stage needs them."""
+        for fact in self.facts.runs():
+            if fact.index in replayed or not fact.items:
+                continue
+            calls = [e.detail for e in fact.effects if isinstance(e.detail, PackageCall)]
+            if len(calls) != len(fact.effects) or any(call.action != "update" for call in calls):
+                continue
+            for later in self.facts.facts[fact.index + 1 :]:
+                if later.index not in replayed or later.keyword != "RUN":
+                    continue
+                actions = [e.detail.action for e in later.effects if isinstance(e.detail, PackageCall)]
+                if "update" in actions:
+                    break
+                if "install" in actions:
+                    replayed[fact.index] = fact.instruction
+                    break
 
     def _runtime_instruction(self, fact: Fact, have: list[str]) -> Instruction | None:
         if fact.keyword in FINAL_ONLY:
@@ -735,12 +837,13 @@ class _Slicer:
                     available.append(fact.destination)
                 for effect in fact.effects:
                     available.extend(effect.writes)
+        at_once = removed_at_once(self.facts.facts)
         packages = (*self.have, *(package.name for package in self.added))
         return Slices(
             tuple(builder),
             tuple(runtime),
             self.artifacts,
-            tuple(self.fates),
+            tuple(replace(one, is_removed_at_once=bare_name(one.name) in at_once) for one in self.fates),
             self.added,
             removals,
             tuple(available),
@@ -799,7 +902,7 @@ def _is_upgrade(item: ItemFact) -> bool:
 
 def _is_pointless(fact: Fact, position: int, keep: Sequence[int], installs: bool, slicer: _Slicer) -> bool:
     """Whether an item has nothing left to serve once the build steps around it are gone."""
-    role = slicer._role(fact, position)  # noqa: SLF001 - one algorithm in one module
+    role = slicer._role(fact, position)
     item = fact.items[position]
     if role is Role.CLEAN:
         cleans_packages = any(
@@ -814,7 +917,7 @@ def _is_pointless(fact: Fact, position: int, keep: Sequence[int], installs: bool
         tool = item.effects[0].tool if item.effects else ""
         return tool not in ("set", "shopt")
     if role is Role.NAVIGATE:
-        return not any(n > position and slicer._role(fact, n) is Role.SETUP for n in keep)  # noqa: SLF001
+        return not any(n > position and slicer._role(fact, n) is Role.SETUP for n in keep)
     return False
 
 

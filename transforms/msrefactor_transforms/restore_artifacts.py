@@ -1,0 +1,225 @@
+"""Copy to the final stage what an earlier stage installed or built for it and it lacks.
+
+Before::
+
+    FROM python:3.12-slim AS builder
+    WORKDIR /app
+    COPY requirements.txt .
+    RUN pip install -r requirements.txt
+    COPY app.py .
+
+    FROM python:3.12-slim
+    WORKDIR /app
+    COPY --from=builder /app .
+    CMD ["python", "app.py"]
+
+After::
+
+    FROM python:3.12-slim AS builder
+    WORKDIR /app
+    RUN python -m venv /opt/venv
+    ENV PATH="/opt/venv/bin:$PATH"
+    COPY requirements.txt .
+    RUN pip install -r requirements.txt
+    COPY app.py .
+
+    FROM python:3.12-slim
+    WORKDIR /app
+    ENV PATH="/opt/venv/bin:$PATH"
+    COPY --from=builder /opt/venv /opt/venv
+    COPY --from=builder /app .
+    CMD ["python", "app.py"]
+
+Refuses with ``unknown-artifact`` when several stages could be the one, ``install-mode`` when the packages
+can't be moved, ``unknown-release`` when the two stages aren't of the same release.
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+from msrefactor.code.shell import arguments_of, started_by, starts_in
+from msrefactor.commands import is_waste
+from msrefactor.contract import starts
+from msrefactor.facts import StageFacts
+from msrefactor.model import Change, Changed, Evidence, Outcome, Phase, Refused, Transform, Unchanged, View
+from msrefactor.tree import Dockerfile, Instruction, Stage
+from msrefactor_transforms.splitting.copies import Copied, all_stage_facts, copied, has_path
+from msrefactor_transforms.splitting.plan import Missing, ecosystems
+
+
+def apply(view: View) -> Outcome:
+    """Repair a file of several stages, or say that nothing is missing."""
+    if len(view.dockerfile.stages) < 2:
+        return Unchanged("it has a single stage")
+    stages = all_stage_facts(view)
+    forgotten = _forgotten_from(view, stages)
+    if isinstance(forgotten, Refused | Changed):
+        return forgotten
+    missing: list[Missing] = []
+    for ecosystem in ecosystems():
+        found = ecosystem.missing(view, stages)
+        if isinstance(found, Refused):
+            return found
+        missing.extend(found)
+    if not missing:
+        program = _missing_program(view, stages)
+        if isinstance(program, Refused):
+            return program
+        missing.extend(program)
+    if not missing:
+        return Unchanged("the final stage has what it starts, as far as that can be seen")
+    dockerfile = view.dockerfile
+    for one in missing:
+        dockerfile = _repaired(dockerfile, view, one)
+    last = view.dockerfile.final_stage.instructions[0].line
+    changes = [Change(one.reason, line=last, evidence=one.evidence) for one in missing]
+    return Changed(dockerfile, tuple(changes))
+
+
+def _repaired(dockerfile: Dockerfile, view: View, missing: Missing) -> Dockerfile:
+    """Return the file with one artifact copied."""
+    stages = list(dockerfile.stages)
+    source = stages[missing.stage]
+    instructions = list(source.instructions)
+    for index, edits in missing.edits.items():
+        instructions[index] = instructions[index].replaced(list(edits))
+    at = missing.prelude_before
+    if at is not None:
+        while at > 1 and instructions[at - 1].keyword in ("COPY", "ADD"):
+            at -= 1
+        made = [_new(text, dockerfile) for text in missing.build_prelude]
+        if instructions[at].leading.startswith(("\n", "\r\n")):
+            made[0] = made[0].with_leading(dockerfile.newline)
+        instructions[at:at] = made
+    stages[missing.stage] = Stage(tuple(instructions))
+    final = list(stages[-1].instructions)
+    reference = _reference(view, missing.stage)
+    lines = [*missing.runtime_prelude, f"COPY --from={reference} {missing.path} {missing.destination}\n"]
+    place = _place(final)
+    made = [_new(text, dockerfile) for text in lines]
+    if place < len(final) and final[place].leading.startswith(("\n", "\r\n")):
+        made[0] = made[0].with_leading(dockerfile.newline)
+    final[place:place] = made
+    stages[-1] = Stage(tuple(final))
+    return dockerfile.with_stages(tuple(stages))
+
+
+def _new(text: str, dockerfile: Dockerfile) -> Instruction:
+    if dockerfile.stages[0].instructions[0].keyword_text.islower():
+        keyword, _, rest = text.partition(" ")
+        text = f"{keyword.lower()} {rest}"
+    return Instruction.new(text.replace("\n", dockerfile.newline), dockerfile.escape)
+
+
+def _reference(view: View, stage: int) -> str:
+    """Return the name by which the file calls a stage; its number where it has no name."""
+    return view.dockerfile.stages[stage].name or str(stage)
+
+
+def _place(instructions: list[Instruction]) -> int:
+    """Return where a copy of dependencies goes: before the first copy, else before what starts the program."""
+    for index, instruction in enumerate(instructions[1:], 1):
+        if instruction.keyword in ("COPY", "ADD", "CMD", "ENTRYPOINT", "HEALTHCHECK", "EXPOSE"):
+            return index
+    return len(instructions)
+
+
+# ------------------------------------------------------------------------------------- --from forgotten
+
+
+def _forgotten_from(view: View, stages: tuple[StageFacts, ...]) -> Outcome | None:
+    """Find a COPY of a path that the context lacks and one earlier stage makes."""
+    if not view.context.known:
+        return None
+    dockerfile = view.dockerfile
+    changes: list[Change] = []
+    new_stages = list(dockerfile.stages)
+    for index, facts in enumerate(stages[1:], 1):
+        instructions = list(facts.stage.instructions)
+        for fact in facts.facts:
+            instruction = fact.instruction
+            if fact.keyword != "COPY" or fact.from_stage is not None or fact.placed or instruction.heredocs:
+                continue
+            words = instruction.words
+            if (
+                instruction.exec_form
+                or len(words) != 2
+                or not words[0].text.startswith("/")
+                or "$" in words[0].text
+            ):
+                continue
+            path = posixpath.normpath(words[0].text)
+            makers = [other for other in range(index) if _makes(path, stages[other])]
+            if len(makers) > 1:
+                detail = f"several stages make {path}, which the build context doesn't have"
+                return Refused("unknown-artifact", detail, (_evidence(view, instruction),))
+            if not makers:
+                continue
+            at = words[0].start
+            edit = (at, at, f"--from={_reference(view, makers[0])} ")
+            instructions[fact.index] = instruction.replaced([edit])
+            reason = f"take {path} from the stage that makes it: the build context doesn't have it"
+            changes.append(Change(reason, line=instruction.line, evidence=(_evidence(view, instruction),)))
+        new_stages[index] = Stage(tuple(instructions))
+    if not changes:
+        return None
+    return Changed(dockerfile.with_stages(tuple(new_stages)), tuple(changes))
+
+
+def _makes(path: str, facts: StageFacts) -> bool:
+    for fact in facts.facts:
+        for effect in fact.effects:
+            if any(path == written or path.startswith(written + "/") for written in effect.writes):
+                return True
+        if any(path == placed.destination for placed in fact.placed):
+            return True
+    return False
+
+
+def _evidence(view: View, instruction: Instruction) -> Evidence:
+    return Evidence(view.name, instruction.line, " ".join(instruction.source.split())[:160])
+
+
+# ------------------------------------------------------------------------------------- program missing
+
+
+def _missing_program(view: View, stages: tuple[StageFacts, ...]) -> tuple[Missing, ...] | Refused:
+    """Find a program that the final stage starts by path, lacks, and exactly one earlier stage builds."""
+    final = stages[-1]
+    copies: tuple[Copied, ...] = copied(view, len(stages) - 1, final)
+    for start in starts(view, final):
+        found = (
+            tuple(started_by(arguments_of(start.argv)))
+            if start.argv
+            else (starts_in(start.shell or "") or ())
+        )
+        for one in found:
+            if one.kind != "program" or "/" not in one.name:
+                continue
+            path = final.end.path(one.name)
+            if has_path(path, final, copies) or path.startswith(("/bin/", "/usr/", "/sbin/")):
+                continue
+            name = posixpath.basename(path)
+            builders = {
+                (index, written)
+                for index, facts in enumerate(stages[:-1])
+                for _, effect in facts.effects()
+                for written in effect.writes
+                if posixpath.basename(written) == name and not is_waste(written)
+            }
+            if len(builders) > 1:
+                detail = f"several stages build {name}, which the final stage starts and doesn't have"
+                return Refused("unknown-artifact", detail, (start.evidence,))
+            for index, written in builders:
+                reason = f"copy {written} to the final stage: it starts {one.name} and doesn't have it"
+                return (Missing(index, written, path, reason, (start.evidence,)),)
+    return ()
+
+
+TRANSFORM = Transform(
+    "restore-artifacts",
+    "Copy to the final stage what an earlier stage made for it and it lacks.",
+    Phase.REPAIR,
+    apply,
+)
