@@ -294,6 +294,16 @@ def test_a_word_broken_over_lines_goes_from_both() -> None:
     assert instruction.without_words([instruction.words[2]]).text == "echo hello"
 
 
+def test_a_shell_comment_behind_the_last_word_goes_to_the_line_before() -> None:
+    assert (
+        without("RUN apk add \\\n    curl \\\n    gcc # why\n", "gcc") == "RUN apk add \\\n    curl # why\n"
+    )
+
+
+def test_lines_of_a_mark_alone_do_not_swallow_what_follows() -> None:
+    assert without("RUN apk add gcc \\\n  \\\n  make\n", "make") == "RUN apk add gcc\n"
+
+
 def test_a_mark_that_dangles_at_the_end_of_the_file_stays() -> None:
     instruction = first("RUN apk add gcc \\\n    make \\\n  # end\n")
     edited = instruction.without_words([instruction.words[3]])
@@ -491,6 +501,12 @@ def test_replaced_edits_spans_of_the_source() -> None:
         run.replaced([(4, 400, "x")])
 
 
+def test_leading_comments_are_whole_lines() -> None:
+    assert first("RUN a\n").with_leading("# why").leading == "# why\n"
+    assert first("RUN a\r\n").with_leading("# why").leading == "# why\r\n"
+    assert first("RUN a\n").with_leading("").leading == ""
+
+
 def test_replaced_text_takes_the_line_ends_of_the_instruction() -> None:
     run = first("RUN a\r\n")
     assert run.replaced([(5, 5, " \\\n  b")]).source == "RUN a \\\r\n  b\r\n"
@@ -581,6 +597,11 @@ def test_a_mark_at_the_end_of_the_file_is_dropped_before_another_instruction() -
     assert joined("FROM x\nRUN a \\", "RUN b") == "FROM x\nRUN a\nRUN b\n"
     assert joined("FROM x\nRUN a \\\n", "RUN b") == "FROM x\nRUN a\nRUN b\n"
     assert joined("FROM x\nRUN a \\\n  # c\n\n# d", "RUN b") == "FROM x\nRUN a\n  # c\n\n# d\nRUN b\n"
+
+
+def test_marks_alone_at_the_end_of_the_file_are_dropped_before_another_instruction() -> None:
+    assert joined("FROM x\nRUN a \\\n  \\\n\\\n", "RUN b") == "FROM x\nRUN a\nRUN b\n"
+    assert joined("FROM x\nRUN a\\ \\\n", "RUN b") == "FROM x\nRUN a\nRUN b\n"
 
 
 def test_what_follows_the_last_instruction_still_does() -> None:

@@ -41,6 +41,8 @@ def parse(text: str) -> Dockerfile:
         shape = syntax.read_instruction(text, position, escape)
         column = shape.joined.lines[0].content_start - position + 1
         _refuse_template(text, shape, line)
+        if not shape.keyword:
+            raise BadInput("an escape character that continues nothing", line, column)
         if shape.fault is not None:
             raise BadInput(shape.fault, line, column)
         instruction = Instruction(text[leading_start:position], text[position : shape.stop], line, escape)
@@ -52,13 +54,11 @@ def parse(text: str) -> Dockerfile:
         elif shape.keyword == "ARG":
             preamble.append(instruction)
         else:
-            raise BadInput(
-                f"{instruction.keyword_text or 'an empty instruction'} before the first FROM", line, column
-            )
+            raise BadInput(f"{instruction.keyword_text} before the first FROM", line, column)
         line += text.count("\n", position, shape.stop)
         position = leading_start = shape.stop
     if not stages:
-        raise BadInput("no FROM: this is no Dockerfile", line)
+        raise BadInput("no FROM: this is no Dockerfile")
     crlf = text.count("\r\n")
     return Dockerfile(
         directives=directives,

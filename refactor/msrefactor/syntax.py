@@ -102,10 +102,9 @@ def join_lines(text: str, start: int, escape: str) -> Joined:
             position = stop
             continue
         # An escape character before the mark makes it no mark; `\\\` is none either, as in BuildKit.
-        before_mark = content.rstrip("\t ")
-        is_continued = before_mark[-1:] == escape and before_mark[-2:-1] != escape
+        is_continued = is_mark_at_end(content, escape)
         if is_continued:
-            content = before_mark[:-1]
+            content = content.rstrip("\t ")[:-1]
         content_end = content_start + len(content)
         lines.append(Line("text", position, content_start, content_end, stop, is_continued))
         if content:
@@ -117,6 +116,20 @@ def join_lines(text: str, start: int, escape: str) -> Joined:
         if not is_continued:
             break
     return Joined(tuple(lines), "".join(pieces), tuple(text_starts), tuple(source_starts), position)
+
+
+def is_mark_at_end(content: str, escape: str) -> bool:
+    r"""Tell whether a line's content ends in a mark, blanks after it or not; `\\` and `\\\` are none."""
+    bare = content.rstrip("\t ")
+    return bare[-1:] == escape and bare[-2:-1] != escape
+
+
+def closed(content: str, escape: str) -> str:
+    """Return a line's content, its mark already off, as the end of an instruction."""
+    content = content.rstrip("\t ")
+    while is_mark_at_end(content, escape):
+        content = content[:-1].rstrip("\t ")
+    return content
 
 
 def place(joined: Joined, offset: int) -> int:
@@ -207,6 +220,9 @@ def _marker(word: str) -> Marker | None:
     name = word[position:].lstrip("\t\n\f\r ")
     if not name or "<" in name:
         return None
+    fd = int(word[:digits] or "0")
+    if name.isidentifier():
+        return Marker(name, fd, True, chomp)
     plain = Lexer(name, {}, keeps_unset=True)
     plain.read()
     if len(plain.words) != 1:
@@ -216,7 +232,7 @@ def _marker(word: str) -> Marker | None:
     if len(raw.words) != 1:
         raise Malformed("a heredoc name that can't be read")
     expand = _quotes(plain.words[0]) == _quotes(raw.words[0])
-    return Marker(plain.words[0], int(word[:digits] or "0"), expand, chomp)
+    return Marker(plain.words[0], fd, expand, chomp)
 
 
 def _quotes(text: str) -> int:

@@ -237,7 +237,9 @@ class Instruction:
         return self.line + self.source.count("\n", 0, max(len(self.source) - 1, 0))
 
     def with_leading(self, leading: str) -> Instruction:
-        """Return the instruction with other comments and blank lines before it."""
+        """Return the instruction with other comments and blank lines before it, each a whole line."""
+        if leading and not leading.endswith("\n"):
+            leading += self.newline
         return replace(self, leading=leading)
 
     def with_source(self, source: str) -> Instruction:
@@ -273,7 +275,7 @@ class Instruction:
         shape = _shape(self.source, self.escape)
         if spans[0][0] < 0 or spans[-1][1] > shape.joined.stop:
             raise ValueError("a word that isn't on the instruction's own lines")
-        source, comments = without_spans(self.source, shape.joined.lines, spans)
+        source, comments = without_spans(self.source, shape.joined.lines, spans, self.escape)
         return replace(self, leading=self.leading + comments, source=source)
 
 
@@ -292,17 +294,25 @@ def _closed(instruction: Instruction, newline: str) -> tuple[Instruction, str]:
     shape = _shape(source, instruction.escape)
     rest = ""
     if not shape.bodies:
-        last = max(index for index, line in enumerate(shape.joined.lines) if line.kind == "text")
-        line = shape.joined.lines[last]
-        if line.is_continued:
-            rest = source[line.stop :]
-            tail = source[line.content_end : line.stop]
-            source = source[: line.content_end].rstrip("\t ") + tail[len(tail.rstrip("\r\n")) :]
+        lines = shape.joined.lines
+        if lines[-1].is_continued:
+            # Lines of a mark alone, at the end, continue nothing.
+            last = max(index for index, line in enumerate(lines) if _has_content(source, line))
+            rest = "".join(
+                source[line.start : line.stop] for line in lines[last + 1 :] if line.kind != "text"
+            )
+            tail = source[lines[last].content_end : lines[last].stop]
+            source = syntax.closed(source[: lines[last].content_end], instruction.escape)
+            source += tail[len(tail.rstrip("\r\n")) :]
     if rest and not rest.endswith("\n"):
         rest += newline
     if not source.endswith("\n"):
         source += newline
     return instruction.with_source(source), rest
+
+
+def _has_content(source: str, line: syntax.Line) -> bool:
+    return line.kind == "text" and bool(source[line.content_start : line.content_end].strip(SPACE))
 
 
 @dataclass(frozen=True, slots=True)
