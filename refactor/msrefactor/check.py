@@ -21,30 +21,9 @@ from msrefactor.tree import Dockerfile, Instruction
 
 _RESERVED = frozenset({"scratch", "context"})
 _PREDEFINED = frozenset(
-    [
-        "HTTP_PROXY",
-        "http_proxy",
-        "HTTPS_PROXY",
-        "https_proxy",
-        "FTP_PROXY",
-        "ftp_proxy",
-        "NO_PROXY",
-        "no_proxy",
-        "ALL_PROXY",
-        "all_proxy",
-        "TARGETPLATFORM",
-        "TARGETOS",
-        "TARGETARCH",
-        "TARGETVARIANT",
-        "BUILDPLATFORM",
-        "BUILDOS",
-        "BUILDARCH",
-        "BUILDVARIANT",
-        "PATH",
-        "HOME",
-        "SOURCE_DATE_EPOCH",
-        "TARGETSTAGE",
-    ]
+    "HTTP_PROXY http_proxy HTTPS_PROXY https_proxy FTP_PROXY ftp_proxy NO_PROXY no_proxy ALL_PROXY "
+    "all_proxy TARGETPLATFORM TARGETOS TARGETARCH TARGETVARIANT BUILDPLATFORM BUILDOS BUILDARCH "
+    "BUILDVARIANT PATH HOME SOURCE_DATE_EPOCH TARGETSTAGE".split()
 )
 
 
@@ -71,7 +50,7 @@ def check(before: View, after: Dockerfile, outcome: Changed, transform: Transfor
 
 
 def _segmentation(made: Dockerfile, again: Dockerfile) -> Iterable[str]:
-    """The result must read as it was meant: the same stages, instructions and words."""
+    """Find where the result doesn't read as it was meant: other stages, instructions or words."""
     ours = [(i.keyword, i.text) for stage in made.stages for i in stage.instructions]
     theirs = [(i.keyword, i.text) for stage in again.stages for i in stage.instructions]
     if ours != theirs:
@@ -191,7 +170,7 @@ def _comments(dockerfile: Dockerfile, skip: set[int]) -> Iterable[str]:
 
 
 def _configuration(old: Dockerfile, new: Dockerfile) -> Iterable[str]:
-    """The image's effective configuration is the same, field by field."""
+    """Find where the image's effective configuration isn't the same, field by field."""
     before = effective_config(old, len(old.stages) - 1)
     after = effective_config(new, len(new.stages) - 1)
     for difference in config_differences(before, after):
@@ -216,7 +195,7 @@ def _undeclared(dockerfile: Dockerfile) -> Iterable[tuple[str, str]]:
             yield "FROM", name
         for instruction in stage.instructions[1:]:
             if instruction.keyword in ("ARG", "ENV"):
-                for name, raw in instruction.pairs:
+                for _, raw in instruction.pairs:
                     for used in variables.references(raw or "", dockerfile.escape) - known - _PREDEFINED:
                         yield instruction.keyword, used
                 known |= {name for name, _ in instruction.pairs}
@@ -229,12 +208,9 @@ def _undeclared(dockerfile: Dockerfile) -> Iterable[tuple[str, str]]:
                 "VOLUME",
                 "LABEL",
                 "STOPSIGNAL",
-            ):
-                if instruction.exec_form is None or instruction.keyword in ("COPY", "ADD", "VOLUME"):
-                    for used in (
-                        variables.references(instruction.text, dockerfile.escape) - known - _PREDEFINED
-                    ):
-                        yield instruction.keyword, used
+            ) and (instruction.exec_form is None or instruction.keyword in ("COPY", "ADD", "VOLUME")):
+                for used in variables.references(instruction.text, dockerfile.escape) - known - _PREDEFINED:
+                    yield instruction.keyword, used
         known_of.append(known)
 
 

@@ -71,7 +71,7 @@ def redirect_writes(command: Command, scope: Scope) -> tuple[str, ...] | None:
 
 
 def operands(argv: Sequence[str | None], with_value: Iterable[str] = ()) -> tuple[str | None, ...]:
-    """Return the words after the command's name that are no options. `with_value`: options that take a word."""
+    """Return the words after the command's name that are no options; those in `with_value` take a word."""
     takes = frozenset(with_value)
     found: list[str | None] = []
     rest = list(argv[1:])
@@ -222,32 +222,9 @@ def _copies(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effe
 
 
 _FOLDERS = frozenset(
-    [
-        "/",
-        "/bin",
-        "/sbin",
-        "/etc",
-        "/home",
-        "/lib",
-        "/opt",
-        "/root",
-        "/srv",
-        "/tmp",
-        "/usr",
-        "/usr/bin",
-        "/usr/lib",
-        "/usr/local",
-        "/usr/local/bin",
-        "/usr/local/lib",
-        "/usr/local/sbin",
-        "/usr/local/share",
-        "/usr/sbin",
-        "/usr/share",
-        "/var",
-        "/var/lib",
-        "/var/log",
-        "/var/www",
-    ]
+    "/ /bin /sbin /etc /home /lib /opt /root /srv /tmp /usr /usr/bin /usr/lib /usr/local /usr/local/bin "
+    "/usr/local/lib /usr/local/sbin /usr/local/share /usr/sbin /usr/share /var /var/lib /var/log "
+    "/var/www".split()
 )
 
 
@@ -322,7 +299,7 @@ def _tee(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
 def _users(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
     """`useradd`, `adduser`, `groupadd`, `addgroup`, `usermod`, `groupmod`, `passwd`, `deluser`."""
     tool = str(argv[0])
-    takes = (
+    takes: tuple[str, ...] = (
         "-u", "--uid", "-g", "--gid", "-G", "--groups", "-d", "--home-dir", "--home", "-s", "--shell",
         "-c", "--comment", "--gecos", "-h", "-k", "-K", "--ingroup", "-p", "--password", "-b",
     )  # fmt: skip

@@ -146,25 +146,8 @@ def _port(text: str) -> str:
 
 
 BUILD_ENVIRONMENT = frozenset(
-    [
-        "CGO_ENABLED",
-        "GO111MODULE",
-        "GOFLAGS",
-        "GOOS",
-        "GOARCH",
-        "GOARM",
-        "GOPROXY",
-        "GOSUMDB",
-        "GOPRIVATE",
-        "GONOSUMDB",
-        "GONOPROXY",
-        "GOCACHE",
-        "GOMODCACHE",
-        "GOTOOLCHAIN",
-        "GOEXPERIMENT",
-        "GOINSECURE",
-        "DEBIAN_FRONTEND",
-    ]
+    "CGO_ENABLED GO111MODULE GOFLAGS GOOS GOARCH GOARM GOPROXY GOSUMDB GOPRIVATE GONOSUMDB GONOPROXY "
+    "GOCACHE GOMODCACHE GOTOOLCHAIN GOEXPERIMENT GOINSECURE DEBIAN_FRONTEND".split()
 )
 """Variables that only compilers and package managers read: a final stage without them runs the same."""
 

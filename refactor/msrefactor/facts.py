@@ -183,7 +183,7 @@ class Scope:
 
 def is_under(path: str, folder: str) -> bool:
     """Whether `path` is `folder` or lies below it. Both absolute and normalised."""
-    return path == folder or folder == "/" or path.startswith(folder + "/")
+    return folder in (path, "/") or path.startswith(folder + "/")
 
 
 def overlaps(path: str, other: str) -> bool:

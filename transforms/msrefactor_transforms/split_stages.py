@@ -67,13 +67,13 @@ def apply(view: View) -> Outcome:
     if unfit is not None:
         return unfit
     plans = [plan for ecosystem in ecosystems() if (plan := ecosystem.plan(view, facts)) is not None]
-    plan = _only(plans)
-    if not isinstance(plan, SplitPlan):
-        return plan
+    chosen = _only(plans)
+    if not isinstance(chosen, SplitPlan):
+        return chosen
     opaque = _opaque(view, facts)
     if opaque is not None:
         return opaque
-    return _split(view, facts, plan)
+    return _split(view, facts, chosen)
 
 
 def _split(view: View, facts: StageFacts, plan: SplitPlan) -> Outcome:

@@ -23,76 +23,19 @@ from msrefactor_transforms.splitting.needs import Wants, wanted
 from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, Level, RuntimePackage, SplitPlan
 
 TOOLCHAIN_ENVIRONMENT = frozenset(
-    [
-        "CGO_ENABLED",
-        "GO111MODULE",
-        "GOFLAGS",
-        "GOOS",
-        "GOARCH",
-        "GOARM",
-        "GOPROXY",
-        "GOSUMDB",
-        "GOPRIVATE",
-        "GONOSUMDB",
-        "GONOPROXY",
-        "GOCACHE",
-        "GOMODCACHE",
-        "GOTOOLCHAIN",
-        "GOEXPERIMENT",
-        "GOINSECURE",
-    ]
+    "CGO_ENABLED GO111MODULE GOFLAGS GOOS GOARCH GOARM GOPROXY GOSUMDB GOPRIVATE GONOSUMDB GONOPROXY "
+    "GOCACHE GOMODCACHE GOTOOLCHAIN GOEXPERIMENT GOINSECURE".split()
 )
 """Variables that the go command reads and a program doesn't."""
 
 _VALUES = frozenset(
-    [
-        "-o",
-        "-p",
-        "-ldflags",
-        "-gcflags",
-        "-asmflags",
-        "-tags",
-        "-mod",
-        "-modfile",
-        "-overlay",
-        "-pkgdir",
-        "-toolexec",
-        "-buildmode",
-        "-compiler",
-        "-gccgoflags",
-        "-installsuffix",
-        "-covermode",
-        "-coverpkg",
-        "-pgo",
-        "-C",
-        "-exec",
-        "-run",
-        "-timeout",
-        "-count",
-        "-bench",
-        "-vet",
-    ]
+    "-o -p -ldflags -gcflags -asmflags -tags -mod -modfile -overlay -pkgdir -toolexec -buildmode "
+    "-compiler -gccgoflags -installsuffix -covermode -coverpkg -pgo -C -exec -run -timeout -count "
+    "-bench -vet".split()
 )
-_DEVELOPMENT = frozenset(
-    {"go", "air", "reflex", "CompileDaemon", "realize", "fresh", "dlv", "modd", "gow", "bee", "buffalo"}
-)
+_DEVELOPMENT = frozenset("go air reflex CompileDaemon realize fresh dlv modd gow bee buffalo".split())
 _GENERATORS = frozenset(
-    [
-        "swag",
-        "templ",
-        "wire",
-        "sqlc",
-        "protoc",
-        "buf",
-        "mockgen",
-        "stringer",
-        "ent",
-        "packr",
-        "packr2",
-        "statik",
-        "rice",
-        "oapi-codegen",
-    ]
+    "swag templ wire sqlc protoc buf mockgen stringer ent packr packr2 statik rice oapi-codegen".split()
 )
 _LEAN_PACKAGES = frozenset(["ca-certificates", "tzdata"])
 
@@ -293,7 +236,7 @@ def _binary_names(packages: Sequence[str], scope: Scope) -> list[str] | None:
                 if start in ("", ".") or is_under("/" + inside, "/" + start):
                     names.append(_package_name(inside, scope))
             continue
-        if package.startswith(".") or package.startswith("/"):
+        if package.startswith((".", "/")):
             inside = posixpath.relpath(scope.path(package), scope.cwd)
             names.append(_package_name(inside, scope))
         else:
@@ -592,20 +535,7 @@ def _is_lean(names: Sequence[str | None], base: BaseImage) -> bool:
 
 
 _BUILD_HELPERS = frozenset(
-    [
-        "git",
-        "mercurial",
-        "openssh",
-        "openssh-client",
-        "bash",
-        "curl",
-        "wget",
-        "upx",
-        "upx-ucl",
-        "unzip",
-        "gnupg",
-        "file",
-    ]
+    "git mercurial openssh openssh-client bash curl wget upx upx-ucl unzip gnupg file".split()
 )
 """Packages that Go builds use to fetch modules and tools; a binary that starts none of them doesn't."""
 
@@ -685,56 +615,12 @@ def _start_words(view: View, facts: StageFacts) -> list[tuple[str, ...]]:
 
 
 _NOT_RUN_TIME = frozenset(
-    [
-        "go.mod",
-        "go.sum",
-        "go.work",
-        "go.work.sum",
-        "Makefile",
-        "Dockerfile",
-        "Containerfile",
-        "LICENSE",
-        "COPYING",
-        "NOTICE",
-        "README",
-        "CHANGELOG",
-        ".git",
-        ".github",
-        ".gitignore",
-        ".gitattributes",
-        ".dockerignore",
-        ".editorconfig",
-        ".golangci.yml",
-        ".golangci.yaml",
-        ".travis.yml",
-        ".gitlab-ci.yml",
-        ".goreleaser.yml",
-        ".goreleaser.yaml",
-        "docker-compose.yml",
-        "docker-compose.yaml",
-        "compose.yml",
-        "compose.yaml",
-        "vendor",
-        "testdata",
-        ".vscode",
-        ".idea",
-        ".circleci",
-        "Taskfile.yml",
-        "renovate.json",
-        ".pre-commit-config.yaml",
-        "CODEOWNERS",
-        "docs",
-        "hack",
-        "scripts",
-        "test",
-        "tests",
-        "examples",
-        ".air.toml",
-        "Jenkinsfile",
-        "Procfile",
-        "skaffold.yaml",
-        "cloudbuild.yaml",
-    ]
+    "go.mod go.sum go.work go.work.sum Makefile Dockerfile Containerfile LICENSE COPYING NOTICE README "
+    "CHANGELOG .git .github .gitignore .gitattributes .dockerignore .editorconfig .golangci.yml "
+    ".golangci.yaml .travis.yml .gitlab-ci.yml .goreleaser.yml .goreleaser.yaml docker-compose.yml "
+    "docker-compose.yaml compose.yml compose.yaml vendor testdata .vscode .idea .circleci Taskfile.yml "
+    "renovate.json .pre-commit-config.yaml CODEOWNERS docs hack scripts test tests examples .air.toml "
+    "Jenkinsfile Procfile skaffold.yaml cloudbuild.yaml".split()
 )
 
 

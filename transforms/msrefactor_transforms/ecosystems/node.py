@@ -34,110 +34,17 @@ from msrefactor_transforms.splitting.plan import (
 _MANAGERS = frozenset({"npm", "yarn", "yarnpkg", "pnpm", "npx", "pnpx", "bunx"})
 _HOOKS = ("preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare")
 _BUILDERS = frozenset(
-    [
-        "tsc",
-        "nest",
-        "next",
-        "nuxt",
-        "nuxi",
-        "vite",
-        "webpack",
-        "webpack-cli",
-        "rollup",
-        "esbuild",
-        "babel",
-        "swc",
-        "tsup",
-        "parcel",
-        "gulp",
-        "grunt",
-        "react-scripts",
-        "vue-cli-service",
-        "ng",
-        "svelte-kit",
-        "astro",
-        "gatsby",
-        "docusaurus",
-        "prisma",
-        "sequelize",
-        "typeorm",
-        "rimraf",
-        "del-cli",
-        "copyfiles",
-        "cpx",
-        "cpy-cli",
-        "shx",
-        "mkdirp",
-        "cross-env",
-        "env-cmd",
-        "dotenv",
-        "npm-run-all",
-        "run-s",
-        "run-p",
-        "concurrently",
-        "turbo",
-        "nx",
-        "lerna",
-        "postcss",
-        "tailwindcss",
-        "sass",
-        "node-sass",
-        "lessc",
-        "graphql-codegen",
-        "protoc",
-        "tsc-alias",
-        "ncc",
-        "pkgroll",
-        "unbuild",
-        "vue-tsc",
-        "remix",
-        "react-router",
-        "medusa",
-        "strapi",
-        "keystone",
-        "payload",
-        "ace",
-        "node-gyp",
-        "node-pre-gyp",
-        "patch-package",
-        "husky",
-        "is-ci",
-        "opencollective",
-        "json",
-        "minify",
-        "uglifyjs",
-        "terser",
-        "browserify",
-        "quasar",
-        "ember",
-        "vuepress",
-        "vitepress",
-    ]
+    "tsc nest next nuxt nuxi vite webpack webpack-cli rollup esbuild babel swc tsup parcel gulp grunt "
+    "react-scripts vue-cli-service ng svelte-kit astro gatsby docusaurus prisma sequelize typeorm "
+    "rimraf del-cli copyfiles cpx cpy-cli shx mkdirp cross-env env-cmd dotenv npm-run-all run-s run-p "
+    "concurrently turbo nx lerna postcss tailwindcss sass node-sass lessc graphql-codegen protoc "
+    "tsc-alias ncc pkgroll unbuild vue-tsc remix react-router medusa strapi keystone payload ace "
+    "node-gyp node-pre-gyp patch-package husky is-ci opencollective json minify uglifyjs terser "
+    "browserify quasar ember vuepress vitepress".split()
 )
 _CHECKERS = frozenset(
-    [
-        "eslint",
-        "prettier",
-        "jest",
-        "mocha",
-        "vitest",
-        "ava",
-        "tap",
-        "nyc",
-        "c8",
-        "cypress",
-        "playwright",
-        "stylelint",
-        "xo",
-        "standard",
-        "tslint",
-        "depcheck",
-        "audit-ci",
-        "commitlint",
-        "knip",
-        "biome",
-        "lint-staged",
-    ]
+    "eslint prettier jest mocha vitest ava tap nyc c8 cypress playwright stylelint xo standard tslint "
+    "depcheck audit-ci commitlint knip biome lint-staged".split()
 )
 _DEV_SERVERS = {
     "react-scripts": ("start",),
@@ -161,44 +68,11 @@ _DEV_SERVERS = {
 _WATCHERS = frozenset(
     {"nodemon", "ts-node-dev", "tsnd", "node-dev", "supervisor", "webpack-dev-server", "browser-sync"}
 )
-_COMPILERS = frozenset(
-    {"tsc", "webpack", "rollup", "esbuild", "babel", "gulp", "grunt", "ncc", "tsup", "node-gyp"}
-)
+_COMPILERS = frozenset("tsc webpack rollup esbuild babel gulp grunt ncc tsup node-gyp".split())
 _GLOBAL_BUILD_TOOLS = frozenset(
-    [
-        "npm",
-        "yarn",
-        "pnpm",
-        "corepack",
-        "typescript",
-        "@angular/cli",
-        "@nestjs/cli",
-        "gulp",
-        "gulp-cli",
-        "grunt",
-        "grunt-cli",
-        "webpack",
-        "webpack-cli",
-        "vite",
-        "node-gyp",
-        "turbo",
-        "lerna",
-        "rimraf",
-        "nx",
-        "eslint",
-        "prettier",
-        "@vue/cli",
-        "create-react-app",
-        "node-pre-gyp",
-        "npm-check-updates",
-        "bower",
-        "babel-cli",
-        "@babel/cli",
-        "rollup",
-        "esbuild",
-        "npm-run-all",
-        "patch-package",
-    ]
+    "npm yarn pnpm corepack typescript @angular/cli @nestjs/cli gulp gulp-cli grunt grunt-cli webpack "
+    "webpack-cli vite node-gyp turbo lerna rimraf nx eslint prettier @vue/cli create-react-app "
+    "node-pre-gyp npm-check-updates bower babel-cli @babel/cli rollup esbuild npm-run-all patch-package".split()
 )
 _BROWSERS = frozenset({"puppeteer", "playwright", "cypress", "@playwright/test", "playwright-chromium"})
 

@@ -35,74 +35,18 @@ from msrefactor_transforms.splitting.plan import (
 VENV = "/opt/venv"
 
 _PIP_VALUES = frozenset(
-    [
-        "-c",
-        "--constraint",
-        "-i",
-        "--index-url",
-        "--extra-index-url",
-        "-f",
-        "--find-links",
-        "--trusted-host",
-        "--cache-dir",
-        "--timeout",
-        "--retries",
-        "--progress-bar",
-        "--no-binary",
-        "--only-binary",
-        "--python-version",
-        "--platform",
-        "--src",
-        "--upgrade-strategy",
-        "--proxy",
-        "--cert",
-        "--log",
-        "--report",
-        "--global-option",
-        "--config-settings",
-        "-C",
-        "--install-option",
-        "--default-timeout",
-        "--exists-action",
-        "--use-feature",
-        "--use-deprecated",
-        "--implementation",
-        "--abi",
-        "--root-user-action",
-        "--build-option",
-        "--python",
-        "-p",
-        "--index",
-        "--default-index",
-        "--resolution",
-        "--prerelease",
-        "--link-mode",
-        "--keyring-provider",
-        "--extra",
-    ]
+    "-c --constraint -i --index-url --extra-index-url -f --find-links --trusted-host --cache-dir "
+    "--timeout --retries --progress-bar --no-binary --only-binary --python-version --platform --src "
+    "--upgrade-strategy --proxy --cert --log --report --global-option --config-settings -C "
+    "--install-option --default-timeout --exists-action --use-feature --use-deprecated --implementation "
+    "--abi --root-user-action --build-option --python -p --index --default-index --resolution "
+    "--prerelease --link-mode --keyring-provider --extra".split()
 )
-_INSTALLERS = frozenset(
-    {"poetry", "pipenv", "uv", "pip-tools", "virtualenv", "pdm", "hatch", "pipx", "tox", "nox"}
-)
+_INSTALLERS = frozenset("poetry pipenv uv pip-tools virtualenv pdm hatch pipx tox nox".split())
 _PLUMBING = frozenset({"pip", "setuptools", "wheel", "setuptools-scm", "build", "cython", "cmake", "ninja"})
 _GATES = frozenset(
-    [
-        "pytest",
-        "py.test",
-        "flake8",
-        "mypy",
-        "black",
-        "isort",
-        "pylint",
-        "ruff",
-        "bandit",
-        "coverage",
-        "tox",
-        "nox",
-        "pre-commit",
-        "safety",
-        "pyright",
-    ]
+    "pytest py.test flake8 mypy black isort pylint ruff bandit coverage tox nox pre-commit safety "
+    "pyright".split()
 )
 
 
@@ -800,36 +744,9 @@ class _Environment:
 
 
 _KNOWN_SCRIPTS = frozenset(
-    [
-        "gunicorn",
-        "uvicorn",
-        "flask",
-        "celery",
-        "hypercorn",
-        "daphne",
-        "waitress-serve",
-        "uwsgi",
-        "alembic",
-        "django-admin",
-        "streamlit",
-        "fastapi",
-        "honcho",
-        "dramatiq",
-        "rq",
-        "huey",
-        "mkdocs",
-        "ansible",
-        "scrapy",
-        "airflow",
-        "gradio",
-        "chainlit",
-        "litestar",
-        "granian",
-        "supervisord",
-        "supervisorctl",
-        "python",
-        "python3",
-    ]
+    "gunicorn uvicorn flask celery hypercorn daphne waitress-serve uwsgi alembic django-admin streamlit "
+    "fastapi honcho dramatiq rq huey mkdocs ansible scrapy airflow gradio chainlit litestar granian "
+    "supervisord supervisorctl python python3".split()
 )
 
 
@@ -1049,7 +966,7 @@ def _build_files(
     wanted_files |= _installer_binaries(view, facts)
     if not view.context.known:
         return frozenset()
-    texts = []
+    texts: list[tuple[str, str]] = []
     for fact in facts.facts:
         for placed in fact.placed:
             names = view.context.files(placed.source) if placed.is_folder else (placed.source,)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from msrefactor.shell import Script
 from msrefactor.tree import Instruction
+import itertools
 
 Mapper = Callable[[int, int], tuple[int, int]]
 
@@ -26,7 +27,7 @@ def kept_items(instruction: Instruction, script: Script, spans: Mapper, kept: Se
         edits.append(
             (spans(items[0].start, items[0].end)[0], spans(items[first].start, items[first].end)[0], "")
         )
-    for left, right in zip(wanted, wanted[1:], strict=False):
+    for left, right in itertools.pairwise(wanted):
         if right > left + 1:
             end = spans(items[left].start, items[left].end)[1]
             last_gone = items[right - 1]

@@ -23,37 +23,13 @@ from msrefactor.model import Evidence, Need, NeedKind, Refused, View
 from msrefactor_transforms.splitting.plan import RuntimePackage, SplitPlan
 
 _BUILDS_AT_START = frozenset(
-    [
-        "gcc",
-        "g++",
-        "cc",
-        "c++",
-        "make",
-        "cmake",
-        "cargo",
-        "rustc",
-        "javac",
-        "mvn",
-        "gradle",
-        "gradlew",
-        "mvnw",
-        "pip",
-        "pip3",
-        "pipx",
-        "easy_install",
-        "conda",
-        "mamba",
-        "poetry-install",
-        "npm-install",
-        "bundle-install",
-    ]
+    "gcc g++ cc c++ make cmake cargo rustc javac mvn gradle gradlew mvnw pip pip3 pipx easy_install "
+    "conda mamba poetry-install npm-install bundle-install".split()
 )
 _WORKBENCHES = frozenset(
     ["jupyter", "jupyter-lab", "jupyter-notebook", "ipython", "code-server", "rstudio-server", "sshd"]
 )
-_TEST_RUNNERS = frozenset(
-    ["pytest", "py.test", "tox", "nox", "jest", "mocha", "cypress", "vitest", "rspec", "phpunit"]
-)
+_TEST_RUNNERS = frozenset("pytest py.test tox nox jest mocha cypress vitest rspec phpunit".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +161,8 @@ def resolved(
 ) -> Resolution:
     """Find a provider in the final stage for everything that is wanted.
 
-    `left_out`: packages of the author's list that the final stage doesn't install; `kept`: those it does; `available`: paths
-    that it has beside those of its base.
+    `left_out`: packages of the author's list that the final stage doesn't install; `kept`: those it does;
+    `available`: paths that it has beside those of its base.
     """
     base = facts.base
     lost = knowledge.lost_commands(base, runtime)
@@ -213,10 +189,10 @@ def resolved(
     lost_libraries = knowledge.lost_libraries(base, runtime)
     for name, evidence in wants.code.libraries:
         package = _library_package(name, lost_libraries)
-        provider = f"package {package}, added" if package else "as before"
         if package:
             packages.append(RuntimePackage(package, evidence, f"the library {name} is loaded"))
-        needs.append(Need(NeedKind.LIBRARY, name, evidence, provider))
+        found_in = f"package {package}, added" if package else "as before"
+        needs.append(Need(NeedKind.LIBRARY, name, evidence, found_in))
     for path, evidence in wants.files:
         needs.append(Need(NeedKind.PATH, path, evidence, "copied"))
     assumptions: list[str] = []

@@ -39,32 +39,9 @@ FINAL_ONLY = frozenset(
 )
 
 _SYSTEM_FOLDERS = frozenset(
-    [
-        "/",
-        "/usr",
-        "/usr/local",
-        "/usr/bin",
-        "/usr/sbin",
-        "/usr/lib",
-        "/usr/local/bin",
-        "/usr/local/lib",
-        "/usr/local/share",
-        "/usr/local/sbin",
-        "/usr/share",
-        "/usr/include",
-        "/usr/src",
-        "/bin",
-        "/sbin",
-        "/lib",
-        "/lib64",
-        "/etc",
-        "/var",
-        "/var/lib",
-        "/home",
-        "/srv",
-        "/opt",
-        "/root",
-    ]
+    "/ /usr /usr/local /usr/bin /usr/sbin /usr/lib /usr/local/bin /usr/local/lib /usr/local/share "
+    "/usr/local/sbin /usr/share /usr/include /usr/src /bin /sbin /lib /lib64 /etc /var /var/lib /home "
+    "/srv /opt /root".split()
 )
 
 
