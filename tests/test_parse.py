@@ -242,7 +242,7 @@ def seconds(text: str, rounds: int = 1) -> float:
 
 
 def test_a_typical_file_takes_a_fraction_of_a_millisecond() -> None:
-    assert seconds(TYPICAL, 200) < 0.0003
+    assert seconds(TYPICAL, 300) < 0.0005  # 0.14 ms where this was written
 
 
 @pytest.mark.parametrize(
