@@ -238,6 +238,7 @@ def _services_of(place: _Place, file: str) -> tuple[Service, ...]:
 class _Image:
     """What the image, its services and its containers are called."""
 
+    dockerfile: str
     services: frozenset[tuple[str, str]]
     """Folder of the compose file, and name of the service."""
     images: frozenset[str]
@@ -248,6 +249,8 @@ class _Image:
 
     def is_service(self, service: Service) -> bool:
         """Tell whether a service runs the image: it builds it, overrides one that does, or names it."""
+        if service.build is not None and service.build.dockerfile != self.dockerfile:
+            return False
         return (posixpath.dirname(service.file), service.name) in self.services
 
     def is_image(self, image: str) -> bool:
@@ -277,25 +280,15 @@ def _image(place: _Place, composed: tuple[Service, ...], scripted: tuple[tuple[s
             continue
         if service.image is not None and (service.image in images or base_name(service.image) in names):
             services.add(key)
-    # The same name with a Dockerfile of its own, or another image, in another file is another service.
-    services -= {
-        (posixpath.dirname(service.file), service.name)
-        for service in composed
-        if service.build is not None and service.build.dockerfile != place.dockerfile
-    } - {(posixpath.dirname(service.file), service.name) for service in builders}
-
+    known = _Image(place.dockerfile, frozenset(services), frozenset(images), frozenset(names), frozenset())
     containers = set(names)
-    for service in composed:
-        if (posixpath.dirname(service.file), service.name) in services:
-            containers.add(service.name)
-            named = _text_of(service.get("container_name"))
-            if named:
-                containers.add(named)
-    image = _Image(frozenset(services), frozenset(images), frozenset(names), frozenset())
+    for service in filter(known.is_service, composed):
+        containers.add(service.name)
+        containers.add(_text_of(service.get("container_name")) or service.name)
     for _, call in scripted:
-        if call.verb == "run" and image.is_image(call.subject):
+        if call.verb == "run" and known.is_image(call.subject):
             containers.update(call.values("name"))
-    return _Image(image.services, image.images, image.names, frozenset(containers))
+    return replace(known, containers=frozenset(containers))
 
 
 def _folder_names(place: _Place) -> set[str]:
@@ -327,14 +320,14 @@ def _builds(place: _Place, file: str, call: Call) -> bool:
     if call.folder is None:
         return False
     named = next(iter(call.values("file")), None)
-    for base in ("", posixpath.dirname(file)):
+    for base in (posixpath.dirname(file), ""):
         start = inside(base, call.folder or ".")
         root = None if start is None else inside(start, call.subject)
         if start is None or root is None:
             continue
         built = posixpath.join(root, "Dockerfile") if named is None else inside(start, named)
-        if built == place.dockerfile:
-            return True
+        if built is not None and place.project.is_file(built):
+            return built == place.dockerfile
     return False
 
 
