@@ -34,9 +34,9 @@ demo: $(READY)
 	printf 'A small Flask application has this Dockerfile:\n\n'; sed 's/^/    /' Dockerfile; \
 	printf '\n$$ msrefactor --diff --explain Dockerfile\n\n'; \
 	$(BIN)/msrefactor --diff --explain --exit-zero Dockerfile; \
-	printf '\nWhat is gained: the last line above estimates the size of the final image. Besides, it has no\n'; \
-	printf 'compilers, and a change of the source no longer installs the packages again.\n'; \
-	printf '`msrefactor --write Dockerfile` does it; `make e2e` builds and runs both, and compares them.\n'
+	printf '\nWhat is gained: the final image is smaller by the estimate above and has no compilers, and a change\n'; \
+	printf 'of the source no longer installs the packages again. `msrefactor --write Dockerfile` does it, and\n'; \
+	printf '`make e2e` builds and runs the file before and the file after, and compares them.\n'
 
 test: $(READY)
 	$(BIN)/pytest $(ARGS)
