@@ -156,9 +156,9 @@ class BuildContext:
     def match(self, pattern: str) -> tuple[str, ...]:
         """Return the files and folders that a COPY source stands for, sorted; the root is "".
 
-        A leading slash means the root. What leaves the context (`../x`) stands for nothing.
+        As for BuildKit, a leading slash means the root, and above the root is the root: `../x` is `x`.
         """
-        relative = _relative(pattern.lstrip("/"))
+        relative = _relative(clean("/" + pattern)[1:])
         if relative is None or not self.known:
             return ()
         parts = relative.split("/")
@@ -513,7 +513,8 @@ def _opened(root: str, dockerfile: Path | None, project: BuildContext) -> BuildC
     rules: IgnoreRules | None = _NO_RULES
     for folder, name in places:
         plain = BuildContext(folder, _NO_RULES, None)
-        if plain.is_file(name):
+        if os.path.lexists(posixpath.join(folder, name)):
+            # What is there but can't be read (a link that leaves, say) may hide anything.
             data = plain._read(name)
             rules = None if data is None else parse_ignore_file(data.decode("utf-8", "surrogateescape"))
             break
