@@ -299,8 +299,8 @@ def test_hard_text(text: str) -> None:
 # Scripts made from a grammar: both parsers must understand them, and in the same way.
 
 PLAIN = [
-    "x", "--y=z", "/usr/lib", "1", "12", "a=b", "x#y", "{}", "*.c", "[a-z]?", "é", "\\ ", "\\;", "~", "-", "%",
-    "]", "if", "!", "{a,b}",
+    "x", "--y=z", "/usr/lib", "1", "12", "a=b", "x#y", "{}", "*.c", "[a-z]?", "é", "\\ ", "\\;", "~", "-",
+    "%", "]", "if", "!", "{a,b}",
 ]  # fmt: skip
 QUOTED = ["a b", '\\"', "\\$", "'", "#", "\n;", "| (&) {", "\\\n"]
 REDIRECTIONS = ["", "", "", "", ">", "2>", ">>", "<", "2>&1 >", "<<<", "&>"]

@@ -54,11 +54,16 @@ class CodeNeeds:
     unknown_paths: tuple[Evidence, ...] = ()
     """Places that read a file whose path isn't written there."""
     imports: frozenset[str] = frozenset()
-    """Python: top-level modules. JavaScript: packages and relative files as written. Go: import paths."""
+    """Python: top-level modules. JavaScript: packages, Node's own without `node:`. Go: import paths."""
     writes_temp: bool = False
     """Whether temporary files are made."""
     written: tuple[tuple[str, Evidence], ...] = ()
     """Files that are only written; they need not exist, their directory must."""
+    embedded: tuple[tuple[str, Evidence], ...] = ()
+    """Files that the build puts into the program (`//go:embed`), as patterns from the context's root."""
+
+    unknown_imports: tuple[Evidence, ...] = ()
+    """Places that import a module or package whose name isn't written there."""
 
     def merged(self, other: CodeNeeds) -> CodeNeeds:
         """Return the needs of both; of a name that both have, the first place is kept."""
@@ -81,6 +86,8 @@ def merged_needs(needs: Iterable[CodeNeeds]) -> CodeNeeds:
         imports=frozenset().union(*(one.imports for one in every)),
         writes_temp=any(one.writes_temp for one in every),
         written=_first_of_each_name(pair for one in every for pair in one.written),
+        embedded=_first_of_each_name(pair for one in every for pair in one.embedded),
+        unknown_imports=_distinct(place for one in every for place in one.unknown_imports),
     )
 
 
@@ -129,6 +136,8 @@ class Findings:
     imports: set[str] = field(default_factory=set)
     writes_temp: bool = False
     written: list[tuple[str, Evidence]] = field(default_factory=list)
+    embedded: list[tuple[str, Evidence]] = field(default_factory=list)
+    unknown_imports: list[Evidence] = field(default_factory=list)
 
     def needs(self) -> CodeNeeds:
         """Return what was found, each name and place once."""
@@ -142,4 +151,6 @@ class Findings:
             imports=frozenset(self.imports),
             writes_temp=self.writes_temp,
             written=_first_of_each_name(self.written),
+            embedded=_first_of_each_name(self.embedded),
+            unknown_imports=_distinct(self.unknown_imports),
         )
