@@ -520,6 +520,19 @@ def test_folder_of_dockerfiles_is_no_context_for_a_copy_of_all(project: Path) ->
     assert located(project / "docker" / "Dockerfile", text).root == project / "docker"
 
 
+def test_copy_of_all_means_no_folder_that_only_keeps_things(project: Path) -> None:
+    (project / ".git").mkdir()
+    write(project, "app.py")
+    write(project, "hack/lint.sh")
+    text = "FROM golang\nRUN --mount=target=. go vet ./...\n"
+    assert located(project / "hack" / "dockerfiles" / "lint.Dockerfile", text).root == project
+    write(project, "services/api/main.go")
+    assert (
+        located(project / "services" / "api" / "docker" / "Dockerfile", text).root
+        == project / "services" / "api"
+    )
+
+
 def test_lone_dockerfile_without_a_repository_keeps_its_folder(project: Path) -> None:
     write(project, "other/x")
     assert located(project / "docker" / "Dockerfile", "FROM python\nCOPY . /app\n").root == project / "docker"
@@ -548,6 +561,7 @@ COMPOSE = [
     ("services:\n  web:\n    build: {context: '${DIR}', dockerfile: docker/Dockerfile}\n", False),
     ("services:\n  web:\n    build: {context: ., dockerfile: docker/Other}\n", False),
     ("services:\n  web:\n    build: {context: ., dockerfile_inline: FROM scratch}\n", False),
+    ("services: {web: {build: {context: '${A:+x}', dockerfile: docker/Dockerfile}}}\n", False),
     ("services:\n  web:\n    build: https://github.com/a/b.git\n", False),
     ("x: &b {context: ., dockerfile: docker/Dockerfile}\nservices:\n  web:\n    build: *b\n", True),
     (
@@ -567,6 +581,18 @@ COMPOSE = [
     ("a: &a [*a]\nservices: {web: {extends: web}, b: {extends: c}, c: {extends: b}}\n", False),
     ("a: !!python/object/apply:os.system ['touch x']\n", False),
 ]
+
+
+def test_env_file_fills_in_places_but_no_secrets(project: Path) -> None:
+    app_in(project / "docker")
+    write(project, "compose.yaml", "services: {a: {build: {context: '${ROOT}', dockerfile: $FILE}}}\n")
+    write(project, ".env", '# c\nROOT=.\nexport FILE = "${ROOT}/docker/Dockerfile" # x\nBAD\n=x\n1=2\n')
+    assert located(project / "docker" / "Dockerfile", APP).root == project
+    write(project, ".env", "ROOT=.\nFILE=docker/Other\n")
+    assert located(project / "docker" / "Dockerfile", APP).root == project / "docker"
+    write(project, "compose.yaml", "services: {a: {build: {context: ., dockerfile: $DOCKER_KEY}}}\n")
+    write(project, ".env", "DOCKER_KEY=docker/Dockerfile\n")
+    assert located(project / "docker" / "Dockerfile", APP).root == project / "docker"
 
 
 @pytest.mark.parametrize(("compose", "is_named"), COMPOSE)

@@ -211,6 +211,7 @@ services:
       - DATABASE_URL=postgres://me:hunter2@db/x
       - PUBLIC_KEY=k
       - DEBUG
+      - HOST=$HOSTNAME
     ports:
       - 8080:80
       - "127.0.0.1:9000:9000/tcp"
@@ -238,7 +239,14 @@ services:
     assert of(shop, "build-arg") == ["VERSION=3.12", "PIP_TOKEN"]
     assert of(shop, "user") == ["1000:1000"]
     assert of(shop, "working-dir") == ["/srv"]
-    assert of(shop, "environment") == ["MODE=prod", "SECRET_KEY", "DATABASE_URL", "PUBLIC_KEY=k", "DEBUG"]
+    assert of(shop, "environment") == [
+        "MODE=prod",
+        "SECRET_KEY",
+        "DATABASE_URL",
+        "PUBLIC_KEY=k",
+        "DEBUG",
+        "HOST",
+    ]
     assert of(shop, "port") == ["80", "9000", "53/udp", "3000-3005", "8081", "443", "54/udp", "5000"]
     assert of(shop, "bind-mount") == [
         ".:/app",
@@ -256,6 +264,7 @@ services:
         15,
         16,
         17,
+        18,
     ]
 
 
@@ -666,7 +675,6 @@ def test_scripts_with_odd_lines_are_read_line_by_line(shop: Path) -> None:
         ("services/api/Dockerfile", "acme/api"),
         ("services/api/Dockerfile", "shop-api"),
         ("services/api/docker/Dockerfile", "shop-docker"),
-        ("docker/Dockerfile", "shop"),
         ("web.Dockerfile", "shop-web"),
         ("Dockerfile.web", "web"),
     ],
@@ -683,6 +691,28 @@ def test_repository_is_not_the_name_of_every_dockerfile(shop: Path) -> None:
     write(shop, "run.sh", "docker run shop a\n")
     assert of(shop, "command", "services/api/Dockerfile") == []
     assert of(shop, "command") == [("a",)]
+
+
+def test_root_dockerfile_has_the_name_of_the_repository(shop: Path) -> None:
+    write(shop, ".devcontainer/Dockerfile", "FROM x\n")
+    write(shop, "docker/Dockerfile", "FROM x\n")
+    write(shop, "run.sh", "docker run shop a\n")
+    assert of(shop, "command", ".devcontainer/Dockerfile") == []
+    assert of(shop, "command", "docker/Dockerfile") == []
+    (shop / "Dockerfile").unlink()
+    assert of(shop, "command", "docker/Dockerfile") == [("a",)]
+
+
+def test_env_file_names_images_and_never_shows(shop: Path) -> None:
+    write(shop, ".env", "IMAGE=acme/api\nPORT=81\nNAME=hidden\n")
+    write(
+        shop,
+        "compose.yaml",
+        "services: {a: {build: ., image: '${IMAGE}:${TAG:-1}', ports: ['80:$PORT'], command: 'run $NAME'},"
+        " b: {image: acme/api:2, command: b}}\n",
+    )
+    assert of(shop, "command") == [("run", "$NAME"), ("b",)]
+    assert of(shop, "port") == ["81"]
 
 
 def test_text_without_a_file_is_the_dockerfile_of_its_context(shop: Path) -> None:

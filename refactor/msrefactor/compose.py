@@ -8,8 +8,10 @@ gives the text of the files of the project, by their path from its root.
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +25,11 @@ MAX_BYTES = 1_000_000
 _MAX_DEPTH = 20
 _MAX_ITEMS = 10_000
 _NULL = "tag:yaml.org,2002:null"
+_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+_SECRET_WORDS = frozenset(
+    {"apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token"}
+)
+_NOT_SECRET_WORDS = frozenset({"public", "file", "version"})
 
 
 @lru_cache(maxsize=64)
@@ -114,10 +121,10 @@ def _all_pairs(node: Node | None) -> Iterator[tuple[Node, Node]]:
         pending.extend(reversed(merged))
 
 
-def interpolated(text: str) -> str:
-    """Return the text with `${NAME:-default}` replaced by its default, and `$$` by `$`.
+def interpolated(text: str, variables: Mapping[str, str] = _NO_VARIABLES) -> str:
+    """Return the text with variables replaced by their values or `${NAME:-default}`, and `$$` by `$`.
 
-    A variable without a default stays as it is written: its value is the user's environment's.
+    A variable with neither stays as it is written: its value is the user's environment's.
     """
     result = []
     position = 0
@@ -126,9 +133,13 @@ def interpolated(text: str) -> str:
             result.append("$")
             position += 2
         elif text.startswith("${", position) and (end := _closing(text, position + 2)) is not None:
-            default = _default(text[position + 2 : end])
-            result.append(text[position : end + 1] if default is None else interpolated(default))
+            value = _value(text[position + 2 : end], variables)
+            result.append(text[position : end + 1] if value is None else value)
             position = end + 1
+        elif text[position] == "$":
+            end = _name_end(text, position + 1)
+            result.append(variables.get(text[position + 1 : end], text[position:end]))
+            position = end
         else:
             result.append(text[position])
             position += 1
@@ -147,12 +158,52 @@ def _closing(text: str, position: int) -> int | None:
     return None
 
 
-def _default(expression: str) -> str | None:
-    name_end = next((i for i, c in enumerate(expression) if not (c.isalnum() or c == "_")), len(expression))
-    operator = expression[name_end:]
-    if operator.startswith(":-"):
-        return operator[2:]
-    return operator[1:] if operator.startswith("-") else None
+def _value(expression: str, variables: Mapping[str, str]) -> str | None:
+    """Return what stands for the inside of `${…}`; None if nobody knows."""
+    end = _name_end(expression, 0)
+    name, operator = expression[:end], expression[end:]
+    value = variables.get(name)
+    is_set = bool(value) if operator.startswith(":") else value is not None
+    operator = operator.removeprefix(":")
+    if operator.startswith("+"):
+        return interpolated(operator[1:], variables) if is_set else None
+    if is_set:
+        return value
+    return interpolated(operator[1:], variables) if operator.startswith("-") else None
+
+
+def _name_end(text: str, position: int) -> int:
+    while position < len(text) and (text[position].isalnum() or text[position] == "_"):
+        position += 1
+    return position
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Tell whether a variable holds a secret: by BuildKit's list of words, or as a URL with a password."""
+    words = set(name.lower().replace("-", "_").split("_"))
+    if words & _SECRET_WORDS and not words & _NOT_SECRET_WORDS:
+        return True
+    return "@" in value.partition("://")[2].partition("/")[0]
+
+
+def _variables(folder: str, read: Callable[[str], str | None]) -> Mapping[str, str]:
+    """Return what the .env file beside a compose file sets, but for secrets."""
+    found: dict[str, str] = {}
+    for text in (read(posixpath.join(folder, ".env")) or "").splitlines()[:_MAX_ITEMS]:
+        name, equals, value = text.strip().removeprefix("export ").partition("=")
+        name, value = name.strip(), value.strip()
+        if not equals or not name.isidentifier():
+            continue
+        quote = value[:1]
+        if quote in {"'", '"'} and value.find(quote, 1) > 0:
+            value = value[1 : value.find(quote, 1)]
+        else:
+            value = value.partition(" #")[0].rstrip()
+        if quote != "'":
+            value = interpolated(value, found)
+        if "$" not in value and not is_secret(name, value):
+            found[name] = value
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +236,9 @@ class Service:
     """Its own mapping first, then what it extends."""
     build: Build | None
     image: str | None
-    """With defaults filled in, as written otherwise."""
+    """With known variables filled in, as written otherwise."""
+    variables: Mapping[str, str]
+    """What the .env file beside the compose file sets, but for secrets; they are for places and names."""
 
     def get(self, *names: str) -> tuple[Node, str] | None:
         """Return the value of a key (or chain of keys) and its file, from the first layer that has it."""
@@ -213,15 +266,16 @@ def is_compose_name(name: str) -> bool:
 def services(file: str, read: Callable[[str], str | None]) -> tuple[Service, ...]:
     """Return the services of a compose file, named by its path from the project's root."""
     found = []
-    for root in _roots(file, read):
+    roots = _roots(file, read)
+    variables = _variables(posixpath.dirname(file), read) if roots else _NO_VARIABLES
+    for root in roots:
         for name, _, node in pairs(get(root, "services")):
             if not is_mapping(node):
                 continue
-            layers = _layers(Layer(node, file), name, read)
+            layers = _layers(Layer(node, file), name, read, variables)
             image = next((text for text in (scalar(get(x.node, "image")) for x in layers) if text), None)
-            found.append(
-                Service(name, file, layers, _build(layers), None if image is None else interpolated(image))
-            )
+            image = None if image is None else interpolated(image, variables)
+            found.append(Service(name, file, layers, _build(layers, variables), image, variables))
     return tuple(found)
 
 
@@ -230,7 +284,9 @@ def _roots(file: str, read: Callable[[str], str | None]) -> tuple[Node, ...]:
     return () if text is None else documents(text)
 
 
-def _layers(own: Layer, name: str, read: Callable[[str], str | None]) -> tuple[Layer, ...]:
+def _layers(
+    own: Layer, name: str, read: Callable[[str], str | None], variables: Mapping[str, str]
+) -> tuple[Layer, ...]:
     layers = [own]
     visited = {(own.file, name)}
     while len(layers) < _MAX_DEPTH:
@@ -241,7 +297,7 @@ def _layers(own: Layer, name: str, read: Callable[[str], str | None]) -> tuple[L
         base = scalar(extends) or scalar(get(extends, "service"))
         other = scalar(get(extends, "file"))
         if other is not None:
-            joined = inside(posixpath.dirname(file), interpolated(other))
+            joined = inside(posixpath.dirname(file), interpolated(other, variables))
             if joined is None:
                 break
             file = joined
@@ -255,30 +311,32 @@ def _layers(own: Layer, name: str, read: Callable[[str], str | None]) -> tuple[L
     return tuple(layers)
 
 
-def _build(layers: tuple[Layer, ...]) -> Build | None:
+def _build(layers: tuple[Layer, ...], variables: Mapping[str, str]) -> Build | None:
     """Return the build of the first layer that has one, with what the layers below it add."""
     values = [(get(layer.node, "build"), layer.file) for layer in layers]
     builds = [(node, file) for node, file in values if node is not None and not is_null(node)]
     if not builds:
         return None
     first, file = builds[0]
-    context, context_file = _first(builds, "context", short=True)
-    dockerfile, _ = _first(builds, "dockerfile")
+    context, context_file = _first(builds, ("context", ""))
+    dockerfile, _ = _first(builds, ("dockerfile",))
+    context = None if context is None else interpolated(context, variables)
+    dockerfile = "Dockerfile" if not dockerfile else interpolated(dockerfile, variables)
     folder = posixpath.dirname(context_file or file)
     root = None if context is not None and is_remote(context) else inside(folder, context or ".")
     name = None
     if root is not None and not any(get(node, "dockerfile_inline") for node, _ in builds):
-        name = inside(root, dockerfile or "Dockerfile")
+        name = inside(root, dockerfile)
     return Build(root, name, file, line(first))
 
 
-def _first(
-    builds: list[tuple[Node, str]], name: str, *, short: bool = False
-) -> tuple[str | None, str | None]:
+def _first(builds: list[tuple[Node, str]], names: tuple[str, ...]) -> tuple[str | None, str | None]:
+    """Return the first text under one of the names, and its file; "" is the value itself."""
     for node, file in builds:
-        text = scalar(get(node, name)) or (scalar(node) if short else None)
-        if text is not None:
-            return interpolated(text), file
+        for name in names:
+            text = scalar(get(node, name) if name else node)
+            if text is not None:
+                return text, file
     return None, None
 
 

@@ -35,6 +35,11 @@ MAX_ENTRIES = 100_000
 """Files and folders looked at for one question."""
 MAX_LEVELS = 3
 """How many folders above a Dockerfile are looked at where no repository marks the end."""
+KEEPING_FOLDERS = frozenset(
+    {"docker", ".docker", "dockerfiles", "container", "containers", "build", "ci", ".ci", ".github", "deploy",
+     "deployment", "hack", "infra", "ops", "packaging", "scripts", "tools"}
+)  # fmt: skip
+"""Folders in which projects keep Dockerfiles and the like, and not what goes into an image."""
 _MAX_LINKS = 40
 _MAX_LISTINGS = 256
 
@@ -369,10 +374,18 @@ def locate(dockerfile: Path, dockerfile_tree: Dockerfile | None, override: Path 
             return candidate
     if named:
         return named[0]
-    is_repository = _is_repository(folders[-1])
-    for folder in folders:
+    copies_all = any(clean("/" + source) == "/" for group in groups for source in group)
+    is_kept_apart = copies_all and _is_repository(folders[-1]) and _has_only_dockerfiles(context(folders[0]))
+    for number, folder in enumerate(folders):
+        # A copy of everything proves nothing: where only Dockerfiles lie, it means a folder above.
+        if (
+            is_kept_apart
+            and number < len(folders) - 1
+            and (number == 0 or posixpath.basename(folder) in KEEPING_FOLDERS)
+        ):
+            continue
         candidate = context(folder)
-        if _has_all(candidate, groups) and not (is_repository and _has_only_dockerfiles(candidate, groups)):
+        if _has_all(candidate, groups):
             return candidate
     own = context(folders[0])
     if _has_all(own, groups):
@@ -466,10 +479,8 @@ def _has_all(context: BuildContext, groups: tuple[tuple[str, ...], ...]) -> bool
     return context.known
 
 
-def _has_only_dockerfiles(context: BuildContext, groups: tuple[tuple[str, ...], ...]) -> bool:
-    """Tell whether the whole context is copied, and is nothing but a place to keep Dockerfiles."""
-    if not any(clean("/" + source) == "/" for group in groups for source in group):
-        return False
+def _has_only_dockerfiles(context: BuildContext) -> bool:
+    """Tell whether a context is nothing but a place to keep Dockerfiles."""
     return all(
         is_dockerfile_name(name) or name.endswith(".dockerignore")
         for name in map(posixpath.basename, context.project.files(_below(context.project.root, context.root)))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from msrefactor.context import KEEPING_FOLDERS
 from msrefactor.model import Evidence
 from msrefactor.walk import is_dockerfile_name
 
@@ -45,16 +46,10 @@ MAX_FILES = 2_000
 _MAX_TEXT = 200
 _MAX_NODES = 50_000
 
-_SECRET_WORDS = frozenset(
-    {"apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token"}
-)
-_NOT_SECRET_WORDS = frozenset({"public", "file", "version"})
-
-_GENERIC_FOLDERS = frozenset(
-    {".", "docker", ".docker", "dockerfiles", "container", "containers", "build", "ci", ".ci",
-     "deploy", "deployment", "infra", "ops", "src", "app", "code", "context", "project", "repo",
-     "workspace", "tmp", ".devcontainer", "images", "image"}
-)  # fmt: skip
+_GENERIC_FOLDERS = KEEPING_FOLDERS | {
+    ".", "src", "app", "code", "context", "project", "repo", "workspace", "tmp", ".devcontainer", "images",
+    "image",
+}  # fmt: skip
 """Folders whose name says nothing about the image that is built in them."""
 
 _PUBLIC_IMAGES = frozenset(
@@ -177,8 +172,10 @@ class _Place:
 
     def variable(self, kind: UseKind, pair: tuple[str, str | None], file: str, line: int, label: str) -> Use:
         """Return a use of an environment variable or build argument; its value is never shown."""
+        from msrefactor.compose import is_secret
+
         name, value = pair
-        kept = name if value is None or _is_secret(name, value) else f"{name}={value}"
+        kept = name if value is None or "$" in value or is_secret(name, value) else f"{name}={value}"
         return Use(kind, None, None, kept, self.evidence(file, line, f"{label}: {name}"))
 
     def source(self, base: str, path: str) -> str:
@@ -284,7 +281,7 @@ def _image(place: _Place, composed: tuple[Service, ...], scripted: tuple[tuple[s
     containers = set(names)
     for service in filter(known.is_service, composed):
         containers.add(service.name)
-        containers.add(_text_of(service.get("container_name")) or service.name)
+        containers.add(_text_of(service, "container_name") or service.name)
     for _, call in scripted:
         if call.verb == "run" and known.is_image(call.subject):
             containers.update(call.values("name"))
@@ -295,21 +292,17 @@ def _folder_names(place: _Place) -> set[str]:
     """Return the image names that the folders suggest: people name an image after its folder."""
     folder, file = posixpath.split(place.dockerfile)
     repository = posixpath.basename(str(place.project.root)).lower()
-    own = next(
-        (
-            name
-            for path in (folder, place.context or "")
-            if (name := posixpath.basename(path).lower()) and name not in _GENERIC_FOLDERS
-        ),
-        repository,
-    )
+    above = [*reversed(folder.lower().split("/")), posixpath.basename(place.context or "").lower()]
+    own = next((name for name in above if name and name not in _GENERIC_FOLDERS), repository)
+    if folder and own == repository and place.project.is_file("Dockerfile"):
+        return set()  # the repository's name is that of the Dockerfile at its root
     stem = file.lower()
     variant = stem.removesuffix(".dockerfile").removeprefix("dockerfile").removeprefix("containerfile")
     variant = variant.strip(".-_")
     if variant and stem not in {"dockerfile", "containerfile"}:
         names = {variant, f"{own}-{variant}", f"{repository}-{variant}"}
     else:
-        names = {own, f"{repository}-{own}"}
+        names = {own, f"{repository}-{own}", own.removesuffix("-docker").removeprefix("docker-")}
     return names - _GENERIC_FOLDERS
 
 
@@ -373,11 +366,13 @@ def _mappings(roots: Iterable[Node]) -> Iterator[Node]:
 # --- compose ------------------------------------------------------------------------------------------
 
 
-def _text_of(found: tuple[Node, str] | None) -> str | None:
+def _text_of(service: Service, *names: str) -> str | None:
+    """Return the text under a chain of keys, known variables filled in."""
     from msrefactor.compose import interpolated, scalar
 
+    found = service.get(*names)
     text = None if found is None else scalar(found[0])
-    return None if text is None else interpolated(text)
+    return None if text is None else interpolated(text, service.variables)
 
 
 def _of_service(place: _Place, service: Service) -> Iterator[Use]:
@@ -397,7 +392,7 @@ def _of_service(place: _Place, service: Service) -> Iterator[Use]:
     yield from _health(place, service, label)
     for key, kind in _COMPOSE_VALUES:
         found = service.get(*key.split("."))
-        text = _text_of(found)
+        text = _text_of(service, *key.split("."))
         if found is not None and text:
             yield place.value(kind, text, found[1], line(found[0]), f"{label}, {key}")
     for key, variable in (("environment", "environment"), ("build.args", "build-arg")):
@@ -412,12 +407,12 @@ def _of_service(place: _Place, service: Service) -> Iterator[Use]:
                     target, protocol = scalar(get(item, "target")), scalar(get(item, "protocol"))
                     port = None if target is None else f"{target}/udp" if protocol == "udp" else target
                 else:
-                    port = _container_port(interpolated(text))
+                    port = _container_port(interpolated(text, service.variables))
                 if port is not None:
                     yield place.value("port", port, file, line(item), f"{label}, {key}")
     for node, file in service.all("volumes"):
         for item in items(node) if is_list(node) else ():
-            mount = _compose_mount(place, item, file)
+            mount = _compose_mount(place, item, file, service.variables)
             if mount is not None:
                 yield place.value("bind-mount", mount, file, line(item), f"{label}, volumes")
 
@@ -453,7 +448,11 @@ def _health(place: _Place, service: Service, label: str) -> Iterator[Use]:
     from msrefactor.compose import interpolated, is_list, items, line, scalar
 
     disabled = service.get("healthcheck", "disable")
-    if disabled is not None and (_text_of(disabled) or "").lower() in {"true", "yes", "on"}:
+    if disabled is not None and (_text_of(service, "healthcheck", "disable") or "").lower() in {
+        "true",
+        "yes",
+        "on",
+    }:
         yield place.value("healthcheck", "none", disabled[1], line(disabled[0]), f"{label}, healthcheck")
         return
     found = service.get("healthcheck", "test")
@@ -498,18 +497,18 @@ def _container_port(text: str) -> str | None:
     return f"{number}/{protocol}" if slash and protocol != "tcp" else number
 
 
-def _compose_mount(place: _Place, item: Node, file: str) -> str | None:
+def _compose_mount(place: _Place, item: Node, file: str, variables: Mapping[str, str]) -> str | None:
     """Return `source:target` of a bind mount; None for a volume."""
     from msrefactor.compose import get, interpolated, scalar
 
     text = scalar(item)
     if text is not None:
-        source, target = _split_mount(interpolated(text))
+        source, target = _split_mount(interpolated(text, variables))
     else:
         if scalar(get(item, "type")) != "bind":
             return None
-        source = interpolated(scalar(get(item, "source")) or "")
-        target = interpolated(scalar(get(item, "target")) or "")
+        source = interpolated(scalar(get(item, "source")) or "", variables)
+        target = interpolated(scalar(get(item, "target")) or "", variables)
     if not target or not source.startswith((".", "/", "~", "$")):
         return None
     return f"{place.source(posixpath.dirname(file), source)}:{target}"
@@ -874,16 +873,10 @@ def _is_container(name: str, containers: frozenset[str]) -> bool:
 # --- secrets ------------------------------------------------------------------------------------------
 
 
-def _is_secret(name: str, value: str) -> bool:
-    """Tell whether a variable holds a secret: by BuildKit's list of words, or as a URL with a password."""
-    words = set(name.lower().replace("-", "_").split("_"))
-    if words & _SECRET_WORDS and not words & _NOT_SECRET_WORDS:
-        return True
-    return "@" in value.partition("://")[2].partition("/")[0]
-
-
 def _redacted(words: Iterable[str]) -> tuple[str, ...]:
     """Return the words with what looks like a secret's value replaced by `…`."""
+    from msrefactor.compose import is_secret
+
     shown = []
     is_value = False
     for word in words:
@@ -892,10 +885,10 @@ def _redacted(words: Iterable[str]) -> tuple[str, ...]:
             shown.append("…")
             is_value = False
             continue
-        is_value = word.startswith("-") and not equals and _is_secret(word.strip("-"), "")
-        if equals and _is_secret(name.lstrip("-"), value):
+        is_value = word.startswith("-") and not equals and is_secret(word.strip("-"), "")
+        if equals and is_secret(name.lstrip("-"), value):
             shown.append(f"{name}=…")
-        elif _is_secret("", word):
+        elif is_secret("", word):
             scheme, _, rest = word.partition("://")
             shown.append(f"{scheme}://…@{rest.partition('@')[2]}")
         else:
