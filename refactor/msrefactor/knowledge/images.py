@@ -140,7 +140,7 @@ def slim_variant(text: str) -> str | None:
         return None
     system = describe(text).system
     tag = _tag(reference.tag or "", table)
-    if tag.is_slim or tag.suite.startswith("alpine") or "-".join(tag.kinds) not in ("", table["kinds"][0]):
+    if tag.is_slim or tag.suite.startswith("alpine") or set(tag.kinds) & set(table.get("never_slim", ())):
         return None
     if table["family"] == "debian":
         # debian:latest is debian:stable; there is no debian:slim

@@ -102,13 +102,11 @@ def lost_libraries(base: BaseImage, runtime: BaseImage) -> frozenset[str]:
 
 def package_of_command(command: str, system: str) -> str | None:
     """Return the package that people install to have a command; "busybox" is in Alpine's base image."""
-    tool = _tools().get(command)
-    if tool is not None:
-        found = tool.get("alpine" if system == "alpine" else "debian")
-        return found or None
-    if system in ("debian", "ubuntu"):
-        return _command_packages().get(command)
-    return None
+    if system not in ("debian", "ubuntu", "alpine"):
+        return None
+    if tool := _tools().get(command):
+        return tool.get("alpine" if system == "alpine" else "debian")
+    return _command_packages().get(command) if system != "alpine" else None
 
 
 @cache
@@ -158,6 +156,16 @@ def installed_size_mb(package: str, release: str | None) -> float | None:
 
 def _bare(name: str) -> str:
     return re.split(r"[=<>~:/]", name.strip(), maxsplit=1)[0].lower()
+
+
+def common_name(names: Mapping[str, str]) -> str | None:
+    """Return the one name by which apt finds, on each release, the package that has the given name there."""
+    for candidate in dict.fromkeys(names.values()):
+        if all(
+            candidate == name or _installed_as(candidate, release, (name,)) for release, name in names.items()
+        ):
+            return candidate
+    return None
 
 
 def _common_names(wanted: Mapping[str, tuple[str, ...]]) -> tuple[str, ...] | None:

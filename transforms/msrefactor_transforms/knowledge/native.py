@@ -23,7 +23,7 @@ class NativePackage:
 
     name: str
     state: str
-    run: Mapping[str, tuple[str, ...]]  # by Debian release, and "alpine"
+    run: Mapping[str, tuple[str, ...]]  # by Debian release, where it has them all, and "alpine"
     commands: tuple[str, ...]
     libraries: tuple[str, ...]  # sonames beyond glibc, libstdc++, libgcc and zlib
     build: tuple[str, ...]
@@ -76,7 +76,7 @@ def node_native(name: str) -> NativePackage | None:
 
 
 def go_native(module: str) -> NativePackage | None:
-    """Return what is known of a Go module or package, major version suffixes aside; the longest path counts."""
+    """Return what is known of a Go module or package, major versions aside; the longest path counts."""
     path = re.sub(r"(/v\d+|\.v\d+)(?=/|$)", "", module)
     while path:
         if found := _table("go_native.tsv").get(path):
@@ -93,8 +93,9 @@ def _table(name: str) -> Mapping[str, NativePackage]:
 def _native(cells: list[str]) -> NativePackage:
     name, state, run, alpine, commands, libraries, build, evidence, note = cells + [""] * (9 - len(cells))
     packages = {
-        release: tuple(found for word in run.split() if (found := _of_release(word, index)) != "-")
+        release: names
         for index, release in enumerate(RELEASES)
+        if "-" not in (names := tuple(_of_release(word, index) for word in run.split()))
     }
     return NativePackage(
         name,
