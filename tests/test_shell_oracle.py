@@ -180,7 +180,11 @@ def expected_kind(command: Node) -> tuple[str, str]:
 
 
 def our_command(command: Command) -> Any:
-    if command.words and (command.words[0].text == "let" or command.words[-1].text == "]]"):
+    if (
+        command.words
+        and command.words[0].text in {"[[", "let"}
+        and not (command.assignments or command.redirects)
+    ):
         return (command.words[0].start, command.words[0].text, (), ())
     return (
         command.start,

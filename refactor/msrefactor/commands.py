@@ -125,7 +125,7 @@ def interpret_common(command: Command, argv: Arguments, scope: Scope, item: Item
     if any(word == "--version" for word in argv[1:]) and len(argv) == 2:
         return Effect(Role.NOTHING, tool=tool)
     if "/" in name and not name.startswith(("/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/")):
-        return Effect(Role.OPAQUE, tool=name, why=f"what `{name}` does isn't known")
+        return Effect(Role.OPAQUE, tool=name, why=f"what `{name}` leaves behind isn't known")
     reader = _READERS.get(tool)
     if reader is None:
         return Effect(Role.OPAQUE, tool=tool, why=f"what `{tool}` leaves behind isn't known")

@@ -396,14 +396,15 @@ def locate(dockerfile: Path, dockerfile_tree: Dockerfile | None, override: Path 
 def copied_sources(dockerfile: Dockerfile) -> tuple[tuple[str, ...], ...]:
     """Return, for each instruction that reads the context, the patterns it reads; "." is all of it.
 
-    Sources from other stages, heredocs, URLs, git repositories and words with unknown variables are left out.
+    Sources from other stages, heredocs, URLs, git repositories, words with unknown variables and, after the
+    first stage, absolute paths are left out.
     """
     outside: dict[str, str] = {}
     for instruction in dockerfile.preamble:
         _assign(instruction, outside, outside)
     environments: dict[str, dict[str, str]] = {}
     groups = []
-    for stage in dockerfile.stages:
+    for number, stage in enumerate(dockerfile.stages):
         lasting = dict(environments.get(stage.image.lower(), {}))
         current = dict(lasting)
         for instruction in stage.instructions[1:]:
@@ -414,6 +415,9 @@ def copied_sources(dockerfile: Dockerfile) -> tuple[tuple[str, ...], ...]:
                 _assign(instruction, current, current, outside)
                 current.update(lasting)  # an ENV beats an ARG of the same name, wherever it stands
             group = tuple(_sources(instruction, current))
+            if number and all(source.startswith("/") for source in group):
+                # an absolute source after the first stage: what is meant is an earlier stage, --from is forgotten
+                continue
             if group:
                 groups.append(group)
         if stage.name is not None:

@@ -262,9 +262,16 @@ def starts(view: View, facts: StageFacts) -> tuple[Start, ...]:
             found.append(
                 Start("healthcheck", None, health.arguments[3:].strip(), _evidence(health, view.name))
             )
+    has_entry = entry is not None and not (entry.exec_form and _is_script(entry.exec_form[-1], facts))
     for use in view.uses:
-        if use.kind in ("command", "entrypoint", "healthcheck") and (use.argv or use.shell):
-            kind = "healthcheck" if use.kind == "healthcheck" else "command"
+        if not use.argv and not use.shell:
+            continue
+        if use.kind == "command" and has_entry and use.argv:
+            # it only replaces the arguments of ENTRYPOINT
+            launch = (*((entry.exec_form if entry is not None else None) or ()), *use.argv)
+            found.append(Start("command", launch, None, use.evidence))
+        elif use.kind in ("command", "entrypoint", "healthcheck", "exec"):
+            kind = "healthcheck" if use.kind in ("healthcheck", "exec") else "command"
             found.append(Start(kind, use.argv, use.shell if not use.argv else None, use.evidence))
     return tuple(found)
 

@@ -76,6 +76,8 @@ class Effect:
     """For OPAQUE: what isn't understood; else what it makes, in words."""
     refusal: Refused | None = None
     """An obstacle that this command is for any split."""
+    assumption: str = ""
+    """What has to hold for this reading of the command and isn't proved."""
     ecosystem: str = ""
     detail: Any = None
     """What the ecosystem that interpreted the command wants to remember."""
@@ -508,7 +510,9 @@ def unwrapped(words: Sequence[Word], scope: Scope) -> tuple[Word, ...]:
     return tuple(rest)
 
 
-def interpret(command: Command, scope: Scope, interpreters: Sequence[Interpreter], item: Item) -> Effect:
+def interpret(
+    command: Command, scope: Scope, interpreters: Sequence[Interpreter], item: Item, depth: int = 0
+) -> Effect:
     """Return what one simple command does, redirections included."""
     from msrefactor.commands import interpret_common, redirect_writes
 
@@ -537,12 +541,74 @@ def interpret(command: Command, scope: Scope, interpreters: Sequence[Interpreter
         if effect is not None:
             break
     if effect is None:
+        effect = _script_effect(argv, inner, interpreters, depth)
+    if effect is None:
         effect = interpret_common(plain, argv, inner, item)
     if written is None and effect.role < Role.OPAQUE:
         return Effect(Role.OPAQUE, tool=effect.tool, why="a redirection to a path that isn't known")
     if written:
         effect = replace(effect, role=max(effect.role, Role.SETUP), writes=(*effect.writes, *written))
     return effect
+
+
+def _script_effect(
+    argv: Sequence[str | None], scope: Scope, interpreters: Sequence[Interpreter], depth: int
+) -> Effect | None:
+    """Return what a shell script of the build context does, all its commands together; None: it isn't one."""
+    words = [word for word in argv if word is None or not word.startswith("-")]
+    if not words or words[0] is None or depth > 3:
+        return None
+    name = words[0]
+    if posixpath.basename(name) in ("sh", "bash", "ash", "dash"):
+        if len(words) < 2 or words[1] is None or any(word == "-c" for word in argv):
+            return None
+        name = words[1]
+    elif "/" not in name:
+        return None
+    path = scope.path(name)
+    text = scope.read(path)
+    if text is None:
+        return None
+    first = text.partition("\n")[0]
+    if first.startswith("#!") and posixpath.basename(first.split()[-1]) not in ("sh", "bash", "ash", "dash"):
+        return None
+    script = shell.parse_script(text)
+    if script is None:
+        return Effect(Role.OPAQUE, tool=name, why=f"the script {name} isn't understood")
+    effects: list[Effect] = []
+    local = scope
+    for item in script.items:
+        for command in item.commands:
+            effect = interpret(command, local, interpreters, item, depth + 1)
+            effects.append(effect)
+            local = _after_command(command, effect, local)
+    return _together(effects, name, path)
+
+
+def _together(effects: Sequence[Effect], name: str, path: str) -> Effect:
+    """Return one effect for all the commands of a script."""
+    refused = next((effect for effect in effects if effect.refusal is not None), None)
+    if refused is not None:
+        return replace(refused, role=Role.BUILD, tool=name)
+    opaque = next((effect for effect in effects if effect.role is Role.OPAQUE), None)
+    if opaque is not None:
+        return Effect(Role.OPAQUE, tool=name, why=f"{opaque.why} (in {name})")
+    role = max((effect.role for effect in effects), default=Role.NOTHING)
+    if role is Role.PACKAGES or any(effect.packages for effect in effects):
+        return Effect(Role.OPAQUE, tool=name, why=f"{name} installs packages of the distribution")
+    return Effect(
+        role,
+        tool=name,
+        reads=(path, *(read for effect in effects for read in effect.reads)),
+        reads_only=all(effect.reads_only or effect.role < Role.BUILD for effect in effects),
+        writes=tuple(written for effect in effects for written in effect.writes),
+        removes=tuple(removed for effect in effects for removed in effect.removes),
+        users=tuple(user for effect in effects for user in effect.users),
+        homes=tuple(home for effect in effects for home in effect.homes),
+        why=f"what {name} leaves",
+        assumption=next((effect.assumption for effect in effects if effect.assumption), ""),
+        detail=next((effect.detail for effect in effects if effect.detail is not None), None),
+    )
 
 
 def _after_command(command: Command, effect: Effect, scope: Scope) -> Scope:

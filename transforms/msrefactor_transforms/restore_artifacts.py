@@ -95,7 +95,11 @@ def _repaired(dockerfile: Dockerfile, view: View, missing: Missing) -> Dockerfil
     stages[missing.stage] = Stage(tuple(instructions))
     final = list(stages[-1].instructions)
     reference = _reference(view, missing.stage)
-    lines = [*missing.runtime_prelude, f"COPY --from={reference} {missing.path} {missing.destination}\n"]
+    flags = f"{missing.flags} " if missing.flags else ""
+    lines = [
+        *missing.runtime_prelude,
+        f"COPY --from={reference} {flags}{missing.path} {missing.destination}\n",
+    ]
     place = _place(final)
     made = [_new(text, dockerfile) for text in lines]
     if place < len(final) and final[place].leading.startswith(("\n", "\r\n")):

@@ -32,6 +32,7 @@ Refuses with the obstacle's name: ``onbuild``, ``windows``, ``base-unknown``, ``
 
 from __future__ import annotations
 
+from msrefactor.commands import PackageCall
 from msrefactor.facts import Role, StageFacts, stage_facts
 from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import BaseImage, describe
@@ -67,6 +68,10 @@ def apply(view: View) -> Outcome:
     if unfit is not None:
         return unfit
     plans = [plan for ecosystem in ecosystems() if (plan := ecosystem.plan(view, facts)) is not None]
+    if not plans and _holds_build_tools(facts):
+        opaque = _opaque(view, facts)
+        if opaque is not None:
+            return opaque
     chosen = _only(plans)
     if not isinstance(chosen, SplitPlan):
         return chosen
@@ -98,7 +103,8 @@ def _split(view: View, facts: StageFacts, plan: SplitPlan) -> Outcome:
     if saved < LEAST_SAVING_MB and saved < LEAST_SAVING_SHARE * (_size_mb(facts.base) or 1000.0):
         return Unchanged(f"nothing to gain: a split would save about {max(saved, 0):.0f} MB")
     stages = (Stage(slices.builder), Stage(slices.runtime))
-    assumptions = (*plan.assumptions, *resolution.assumptions)
+    guesses = dict.fromkeys(effect.assumption for _, effect in facts.effects() if effect.assumption)
+    assumptions = (*plan.assumptions, *resolution.assumptions, *guesses)
     change = Change(
         plan.reason or f"build in a stage of its own; the final stage starts from {plan.runtime_image}",
         Risk.REVIEW if assumptions else Risk.SAFE,
@@ -170,6 +176,18 @@ def _only(plans: list[SplitPlan | Refused]) -> SplitPlan | Outcome:
         return refusals[0]
     names = [plan.ecosystem for plan in plans if isinstance(plan, SplitPlan)]
     return Refused("ambiguous-ecosystem", f"it builds {' and '.join(names)}")
+
+
+def _holds_build_tools(facts: StageFacts) -> bool:
+    """Whether the image has compilers, by its base or by what is installed: a split could leave them behind."""
+    if facts.base.variant == "full" and facts.base.family not in ("debian", "ubuntu", "unknown"):
+        return True
+    return any(
+        name is not None and knowledge.is_build_only(name, facts.base.system)
+        for _, effect in facts.effects()
+        if isinstance(effect.detail, PackageCall) and effect.detail.action == "install"
+        for name in effect.detail.names
+    )
 
 
 def _opaque(view: View, facts: StageFacts) -> Refused | None:

@@ -166,7 +166,7 @@ _PROGRAM_NAMESPACES = frozenset({"sh", "plumbum.cmd", "plumbum.local", "plumbum.
 
 _TEMPORARY = "/" + "tmp"
 _OF_INTEREST = (
-    "subprocess", "system", "popen", "exec", "spawn", "which", "find_executable", "CDLL", "LoadLibrary",
+    "subprocess", "import_module", "__import__", "system", "popen", "exec", "spawn", "which", "find_executable", "CDLL", "LoadLibrary",
     "WinDLL", "find_library", "dlopen", "pexpect", "plumbum", "import sh", "from sh", "open(", "open (",
     "Path(", "listdir", "scandir", "os.walk", "glob", "anyio", "trio", "delegator", "sarge", "invoke",
     "EasyProcess", "PyDLL", "sqlite3", "tempfile", _TEMPORARY, "ZipFile", "getoutput", "psutil", "path.join",
@@ -178,23 +178,34 @@ _OF_INTEREST = (
 def python_needs(path: str, text: str) -> CodeNeeds | None:
     """Return what one Python file uses, None when it can't be cut into statements."""
     module = _Module.read(path, text)
-    return module.needs() if module is not None else None
+    if module is None:
+        return None
+    module.read_imports()
+    return module.needs()
 
 
 def python_needs_of(context: SourceReader, files: Iterable[str]) -> CodeNeeds:
-    """Return what the Python files among `files` use, without tests, virtual environments and huge files."""
+    """Return what the Python files among `files` use, without tests, virtual environments and huge files.
+
+    The files count as the whole program: what a function passes on is looked up in all of them.
+    """
     found: list[CodeNeeds] = []
+    modules: list[_Module] = []
     for path in files:
         if not path.endswith((".py", ".pyw")) or is_skipped(path):
             continue
         text = context.read_text(path)
         if text is None or len(text) > MAX_SOURCE:
             continue
-        needs = python_needs(path, text)
-        if needs is None:
-            place = Evidence(path, None, "is not understood")
-            needs = CodeNeeds(unknown_commands=(place,)) if _is_of_interest(text) else EMPTY
-        found.append(needs)
+        module = _Module.read(path, text)
+        if module is not None:
+            module.read_imports()
+            modules.append(module)
+        elif _is_of_interest(text):
+            found.append(CodeNeeds(unknown_commands=(Evidence(path, None, "is not understood"),)))
+    for module in modules:
+        module.world = modules
+    found.extend(module.needs() for module in modules)
     return merged_needs(found)
 
 
@@ -214,6 +225,15 @@ def _is_of_interest(text: str) -> bool:
     return any(word in text for word in _OF_INTEREST)
 
 
+@dataclass(frozen=True, slots=True)
+class _Callers:
+    """The calls of one function in one file."""
+
+    calls: tuple[tuple[int, cst.Call], ...] = ()
+    is_complete: bool = True
+    """False when the function is mentioned in another way, or something else may be meant."""
+
+
 class _Module:
     """One file while it is read."""
 
@@ -222,7 +242,9 @@ class _Module:
         self.text = text
         self.source = Source(path, cut, {}, resolve_parameter=self.given)
         self.imported: dict[int, tuple[tuple[str, str], ...]] = {}
-        self.callers: dict[str, tuple[tuple[int, cst.Call], ...]] = {}
+        self.callers: dict[str, _Callers] = {}
+        self.world: Sequence[_Module] = ()
+        """All files of the program; empty when only this one is known."""
         self.resolving: set[tuple[int, str]] = set()
         self.skipped: dict[int, bool] = {-1: False}
 
@@ -232,7 +254,6 @@ class _Module:
         return _Module(path, cut, text) if cut is not None else None
 
     def needs(self) -> CodeNeeds:
-        self.read_imports()
         if _is_of_interest(self.text):
             pattern = self.pattern()
             for index, statement in enumerate(self.source.statements):
@@ -253,6 +274,7 @@ class _Module:
                 if not module.startswith(".") and not self.is_type_checking(index):
                     self.findings.imports.add(module.partition(".")[0])
                 self.read_program_import(index, module, name)
+        self.source.stars = tuple(stars)
         for module in stars:
             for dotted in _SINKS:
                 owner, _, last = dotted.rpartition(".")
@@ -281,7 +303,7 @@ class _Module:
 
     def pattern(self) -> re.Pattern[str]:
         """Return what a statement of interest mentions in this file."""
-        words = {"open", "__import__", "Path", "PurePath", *_METHOD_SINKS, *_PATH_METHODS}
+        words = {"open", "__import__", "import_module", "Path", "PurePath", *_METHOD_SINKS, *_PATH_METHODS}
         words.update(_READING_METHODS, _WRITING_METHODS)
         members: dict[str, set[str]] = {}
         for local, dotted in self.source.aliases.items():
@@ -413,6 +435,20 @@ class _Module:
             self.read_path_method(index, call, call.func, reported)
         elif dotted.startswith(("pathlib.P", "os.path.join")):
             self.read_path_expression(index, call, reported)
+
+    def read_dynamic_import(self, index: int, call: cst.Call) -> None:
+        values = (
+            self.source.values(call.args[0].value, self.source.own_scope(index)) if call.args else (UNKNOWN,)
+        )
+        for value in values:
+            if not isinstance(value, str) or value.startswith(UNKNOWN):
+                self.findings.unknown_imports.append(self.place(index))
+            elif not value.startswith("."):
+                top, _, _ = value.partition(".")
+                if UNKNOWN in top:
+                    self.findings.unknown_imports.append(self.place(index))
+                else:
+                    self.findings.imports.add(top)
 
     @property
     def imported_modules(self) -> frozenset[str]:
@@ -572,37 +608,40 @@ class _Module:
     # Parameters
 
     def given(self, function: int, name: str, position: int) -> Values:
-        """Return what the calls of this file pass for a parameter, () when there are none.
+        """Return what the calls of a function pass for a parameter, () when there are none.
 
-        Unless its name starts with an underscore, other files may call the function too: UNKNOWN is among
-        them.
+        `UNKNOWN` is among them when there may be calls that can't be seen.
         """
         import libcst as cst
 
         key = (function, name)
-        if key in self.resolving or len(self.resolving) > 4:
-            return ()
         node = self.source.parsed(function)
         definition = (
             next((one for one in walk(node) if isinstance(one, cst.FunctionDef)), None) if node else None
         )
-        if definition is None:
+        if definition is None or key in self.resolving or len(self.resolving) > 4:
             return ()
         called = definition.name.value
         is_method = self.is_method(function)
+        is_private = called.startswith("_") and not called.endswith("__")
+        is_complete = (bool(self.world) or is_private) and not self.is_registered(function)
         self.resolving.add(key)
         try:
             found: list[Value] = []
-            for index, call in self.calls(called, is_method=is_method):
-                argument = _passed(call, name, position - is_method)
-                if argument is None:
-                    found.append(UNKNOWN)
-                else:
-                    found.extend(self.source.values(argument, self.source.own_scope(index)))
+            for module in self.world or (self,):
+                if called not in module.text:
+                    continue
+                callers = module.callers_of(called, self, is_method=is_method)
+                is_complete = is_complete and callers.is_complete
+                for index, call in callers.calls:
+                    argument = _passed(call, name, position - is_method)
+                    if argument is not None:
+                        found.extend(module.source.values(argument, module.source.own_scope(index)))
+                    elif not _omits(call, definition, name, position - is_method):
+                        found.append(UNKNOWN)
         finally:
             self.resolving.discard(key)
-        is_private = called.startswith("_") and not called.endswith("__")
-        if found and not is_private:
+        if not is_complete:
             found.append(UNKNOWN)
         return tuple(dict.fromkeys(found))
 
@@ -610,33 +649,114 @@ class _Module:
         scope = self.source.statements[function].scope
         if scope < 0 or self.source.statements[scope].keyword != "class":
             return False
-        before = self.source.statements[function - 1].text if function else ""
-        return not before.startswith("@staticmethod")
+        return "@staticmethod" not in self.decorators(function)
 
-    def calls(self, called: str, *, is_method: bool) -> Sequence[tuple[int, cst.Call]]:
-        import libcst as cst
+    def decorators(self, function: int) -> list[str]:
+        found: list[str] = []
+        at = function - 1
+        while at >= 0 and self.source.statements[at].text.startswith("@"):
+            found.append(self.source.statements[at].text)
+            at -= 1
+        return found
 
-        key = f"{called} {is_method}"
+    def is_registered(self, function: int) -> bool:
+        """Whether a decorator may hand the function to a framework that calls it."""
+        return any(not text[1:].startswith(_PLAIN_DECORATORS) for text in self.decorators(function))
+
+    def callers_of(self, called: str, owner: _Module, *, is_method: bool) -> _Callers:
+        """Return the calls in this file of a function that `owner` defines."""
+        key = f"{called} {owner.source.path} {is_method}"
         if key not in self.callers:
-            found: list[tuple[int, cst.Call]] = []
-            word = re.compile(rf"\b{re.escape(called)}\s*\(")
+            calls: list[tuple[int, cst.Call]] = []
+            is_complete = True
+            word = re.compile(rf"\b{re.escape(called)}\b")
+            definition = re.compile(
+                rf"(?:async\s+)?def\s+{re.escape(called)}\b|import\b|from\b|__all__\b|['\"]"
+            )
             for index, statement in enumerate(self.source.statements):
-                if not word.search(statement.text) or re.match(
-                    rf"(?:async\s+)?def\s+{called}\b", statement.text
-                ):
+                if not word.search(statement.text) or definition.match(statement.text):
                     continue
                 node = self.source.parsed(index)
-                for one in walk(node) if node is not None else ():
-                    if not isinstance(one, cst.Call):
-                        continue
-                    func = one.func
-                    if isinstance(func, cst.Attribute) and func.attr.value == called:
-                        if is_method or self.source.dotted(func) == called:
-                            found.append((index, one))
-                    elif isinstance(func, cst.Name) and func.value == called and not is_method:
-                        found.append((index, one))
-            self.callers[key] = tuple(found)
+                if node is None:
+                    is_complete = False
+                    continue
+                here, is_plain = self.calls_in(node, called, owner, is_method=is_method)
+                calls.extend((index, call) for call in here)
+                is_complete = is_complete and is_plain
+            self.callers[key] = _Callers(tuple(calls), is_complete)
         return self.callers[key]
+
+    def calls_in(
+        self, node: cst.CSTNode, called: str, owner: _Module, *, is_method: bool
+    ) -> tuple[list[cst.Call], bool]:
+        """Return the calls, and whether nothing else mentions the name."""
+        import libcst as cst
+
+        found: list[cst.Call] = []
+        functions: set[int] = set()
+        is_plain = True
+        for one in walk(node):
+            if isinstance(one, cst.Call):
+                func = one.func
+                last = func.attr if isinstance(func, cst.Attribute) else func
+                if isinstance(last, cst.Name) and last.value == called:
+                    functions.update((id(last), id(func)))
+                    meant = self.means(func, called, owner, is_method=is_method)
+                    if meant:
+                        found.append(one)
+                    elif meant is None:
+                        is_plain = False
+            elif isinstance(one, cst.Arg) and one.keyword is not None:
+                functions.add(id(one.keyword))
+            elif isinstance(one, cst.Param):
+                functions.add(id(one.name))
+            elif isinstance(one, cst.Name) and one.value == called and id(one) not in functions:
+                is_plain = False
+        return found, is_plain
+
+    def means(self, func: cst.CSTNode, called: str, owner: _Module, *, is_method: bool) -> bool | None:
+        """Whether a call is one of the owner's function; None when that can't be told."""
+        import libcst as cst
+
+        if self is owner:
+            if isinstance(func, cst.Name):
+                return not is_method
+            is_own = isinstance(func, cst.Attribute) and isinstance(func.value, cst.Name)
+            if is_method or not is_own:
+                return True if is_method else None
+            return None if self.source.dotted(func) == f"self.{called}" else False
+        dotted = self.source.dotted(func)
+        if dotted is None or is_method:
+            return None
+        home, _, last = dotted.rpartition(".")
+        if last != called:
+            return None
+        if isinstance(func, cst.Name):
+            if func.value not in self.source.aliases:
+                return None if self.source.stars else False
+            return True if home.rpartition(".")[2] == owner.module_name else None
+        return True if home.rpartition(".")[2] == owner.module_name else None
+
+    @property
+    def module_name(self) -> str:
+        """The last part of the module's name."""
+        parts = self.source.path.removesuffix(".py").removesuffix("/__init__").split("/")
+        return parts[-1]
+
+
+_PLAIN_DECORATORS = (
+    "staticmethod", "classmethod", "abstractmethod", "abc.abstractmethod", "contextmanager", "lru_cache",
+    "contextlib.contextmanager", "functools.", "cache", "cached_property", "property", "retry", "tenacity.",
+    "override", "typing.", "overload",
+)  # fmt: skip
+"""Decorators that give back something that is called as the function is."""
+
+
+def _omits(call: cst.Call, definition: cst.FunctionDef, name: str, position: int) -> bool:
+    """Whether a call leaves the parameter to its default, which is known already."""
+    parameters = (*definition.params.params, *definition.params.kwonly_params)
+    has_default = any(one.name.value == name and one.default is not None for one in parameters)
+    return has_default and not any(argument.star for argument in call.args)
 
 
 def _imports(statement: Statement) -> Iterator[tuple[str, str, str]]:

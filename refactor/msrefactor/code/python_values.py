@@ -313,17 +313,24 @@ class Source:
         if name not in self._bindings and len(self._bindings) > _MAX_NAMES:
             return _NOTHING_KNOWN
         bindings = self.bindings(name)
+        if "." in name:
+            if not bindings:
+                return _NOTHING_KNOWN
+            return self._all_bound(name, scope, bindings, depth)
         at = scope
         while True:
             here = [binding for binding in bindings if binding.scope == at]
-            if here and (at < 0 or at == scope or self.statements[at].keyword == "def" or "." in name):
+            if here and (at < 0 or at == scope or self.statements[at].keyword == "def"):
                 break
             if at < 0:
                 return _NOTHING_KNOWN
             at = self.statements[at].scope
+        return self._all_bound(name, scope, here, depth)
+
+    def _all_bound(self, name: str, scope: int, bindings: Sequence[Binding], depth: int) -> Values:
         found = self._active[name, scope] = []
         try:
-            self._bound(name, here, depth, found)
+            self._bound(name, bindings, depth, found)
         finally:
             del self._active[name, scope]
         return tuple(found)
@@ -379,11 +386,20 @@ class Source:
                     if node is None:
                         found.append(Binding("unknown", statement.scope))
                     else:
-                        found.extend(_bindings_in(node, name, index, statement))
+                        found.extend(self._bindings_of(node, name, index))
             if any(binding.kind == "global" for binding in found):
                 found = [Binding(b.kind, -1, b.node, b.index) for b in found if b.kind != "global"]
             self._bindings[name] = tuple(found)
         return self._bindings[name]
+
+    def _bindings_of(self, node: cst.CSTNode, name: str, index: int) -> Iterator[Binding]:
+        statement = self.statements[index]
+        is_attribute = "." in name
+        if is_attribute and statement.scope >= 0 and self.statements[statement.scope].keyword == "class":
+            name = name.rpartition(".")[2]  # a class's own `x` is `self.x` too
+        for binding in _bindings_in(node, name, index, statement):
+            if not is_attribute or binding.kind != "parameter":
+                yield binding
 
 
 def _parse(statement: Statement) -> cst.CSTNode | None:
@@ -540,14 +556,12 @@ def _parameters(parameters: cst.Parameters, name: str, index: int) -> Iterator[B
 
 
 def _is_named(node: cst.CSTNode, name: str) -> bool:
-    """Whether the node is the name, or `self.x` for `self.x`; a class's own `x` counts as `self.x` too."""
+    """Whether the node is the name; `self.x` is `cls.x` too."""
     import libcst as cst
 
     owner, dot, last = name.rpartition(".")
     if not dot:
         return isinstance(node, cst.Name) and node.value == name
-    if isinstance(node, cst.Name):
-        return node.value == last
     return (
         isinstance(node, cst.Attribute)
         and node.attr.value == last

@@ -8,11 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
-from msrefactor.knowledge.tables import rows
+from msrefactor.knowledge.tables import rows, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +199,7 @@ def _number(value: Any) -> float | None:
 def _tables() -> Mapping[str, Any]:
     import tomllib
 
-    return tomllib.loads(files(__package__).joinpath("images.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(text_of("images.toml"))
 
 
 def _canonical(reference: ImageReference) -> str:

@@ -233,6 +233,8 @@ def _binary_names(packages: Sequence[str], scope: Scope) -> list[str] | None:
                 return None
             for folder in main_packages(scope.context, root):
                 inside = posixpath.relpath(folder or ".", root or ".")
+                if scope.origin(posixpath.normpath(posixpath.join(scope.cwd, inside))) is None:
+                    continue
                 if start in ("", ".") or is_under("/" + inside, "/" + start):
                     names.append(_package_name(inside, scope))
             continue
@@ -313,6 +315,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         packages=tuple(packages),
         code=code,
         provides=lambda command: _provided(command, outputs, artifacts),
+        unneeded=_unneeded(wants, outputs),
         build_environment=TOOLCHAIN_ENVIRONMENT,
         explicit_workdir=_needs_workdir(facts, wants),
         reason=f"build in a builder stage; the final stage is {runtime} with the binary{linking.why}",
@@ -462,7 +465,7 @@ def _runtime_base(
         return Level.MINIMAL, "scratch", None
     if base.system == "alpine":
         release = base.release or (base.releases[-1] if base.releases else None)
-        if base.release is not None:
+        if base.release is not None and base.release in (base.reference.tag or ""):
             return Level.RUNTIME, f"alpine:{release}", None
         if linking.is_static and release is not None:
             return Level.RUNTIME, f"alpine:{release}", None
@@ -472,7 +475,7 @@ def _runtime_base(
         return Level.RUNTIME, f"alpine:{describe(written).release or release}", written
     if base.system != "debian":
         return Level.SHARED, image, None
-    if base.release is not None:
+    if base.release is not None and (linking.is_static or base.release in (base.reference.tag or "")):
         return Level.RUNTIME, f"debian:{base.release}-slim", None
     if linking.is_static:
         newest = base.releases[-1] if base.releases else "bookworm"
@@ -568,6 +571,8 @@ def _run_time_files(
     scope = facts.end
 
     def add(path: str, why: str) -> None:
+        if _is_source_only(view, scope, path):
+            return
         if scope.has(path) and any(is_under(path, module) for module in modules) and path not in outputs:
             found.setdefault(path, Artifact(path, last, why))
 
@@ -576,12 +581,11 @@ def _run_time_files(
         if not literal or literal.startswith("context:"):
             continue
         path = posixpath.normpath(posixpath.join(cwd, literal))
-        top = _top(path, modules)
         if "*" in name and not scope.has(path):
             path = posixpath.dirname(path)
         if path in modules:
             continue
-        add(path if top is None else path, f"opened at {evidence.file}:{evidence.line}")
+        add(path, f"opened at {evidence.file}:{evidence.line}")
     for words in _start_words(view, facts):
         for word in words[1:]:
             value = word.partition("=")[2] or word
@@ -604,8 +608,12 @@ def _run_time_files(
     ]
 
 
-def _top(path: str, modules: Sequence[str]) -> str | None:
-    return next((module for module in modules if is_under(path, module)), None)
+def _is_source_only(view: View, scope: Scope, path: str) -> bool:
+    """Whether a folder holds nothing but Go source, which a binary doesn't open."""
+    source = scope.origin(path)
+    if source is None or not view.context.is_dir(source):
+        return False
+    return all(file.endswith(".go") for file in view.context.files(source))
 
 
 def _start_words(view: View, facts: StageFacts) -> list[tuple[str, ...]]:
@@ -709,6 +717,17 @@ def _dropped(facts: StageFacts, modules: Sequence[str]) -> tuple[str, ...]:
 
 def _needs_workdir(facts: StageFacts, wants: Wants) -> bool:
     return facts.end.cwd == facts.base.workdir and facts.base.workdir not in ("", "/")
+
+
+def _unneeded(wants: Wants, outputs: Sequence[str]) -> frozenset[str]:
+    """Return the binaries that nothing starts, when something starts another of them."""
+    started = {
+        output
+        for output in outputs
+        for name, _ in wants.commands
+        if name == output or ("/" not in name and posixpath.basename(output) == name)
+    }
+    return frozenset(set(outputs) - started) if started else frozenset()
 
 
 def _provided(command: str, outputs: Sequence[str], artifacts: Sequence[Artifact]) -> str | None:

@@ -584,6 +584,15 @@ def _manage(words: Sequence[str | None], scope: Scope, tool: str) -> Effect | No
         return Effect(
             Role.BUILD, tool=tool, reads=(scope.cwd,), writes=(scope.cwd,), why=f"what {action} makes"
         )
+    if action is not None:
+        return Effect(
+            Role.BUILD,
+            tool=tool,
+            reads=(scope.cwd,),
+            writes=(scope.cwd,),
+            why=f"what {action} makes",
+            assumption=f"`{action}` of {posixpath.basename(str(words[0]))} writes nothing outside {scope.cwd}",
+        )
     return None
 
 
@@ -1008,7 +1017,7 @@ def missing(view: View, stages: Sequence[StageFacts]) -> Sequence[Missing] | Ref
     if final.base.family != "python" or any(isinstance(e.detail, Install) for _, e in final.effects()):
         return ()
     copies = copied(view, len(stages) - 1, final)
-    from_stages = {copy.stage for copy in copies}
+    from_stages = {copy.stage for copy in copies} or set(range(len(stages) - 1))
     for index in sorted(from_stages):
         facts = stages[index]
         if facts.base.family != "python":
@@ -1064,13 +1073,15 @@ def _missing_packages(
     found = []
     for artifact in environment.artifacts:
         reason = f"copy the installed packages to the final stage: {evidence[0].text} fails without them"
+        destination, flags = _for_its_user(artifact.path, facts, final)
         found.append(
             Missing(
                 index,
                 artifact.path,
-                artifact.path,
+                destination,
                 reason,
                 evidence,
+                flags=flags,
                 build_prelude=environment.prelude,
                 prelude_before=environment.before if environment.prelude else None,
                 runtime_prelude=environment.runtime_prelude,
@@ -1079,6 +1090,18 @@ def _missing_packages(
         )
         environment = replace(environment, prelude=(), runtime_prelude=(), edits=None)
     return found
+
+
+def _for_its_user(path: str, facts: StageFacts, final: StageFacts) -> tuple[str, str]:
+    """Return where a user's packages go and the flags of the copy: into the home of who runs the program."""
+    home, user = final.end.home, final.end.user
+    if (
+        not path.startswith("/root/")
+        or user.split(":")[0] in ("root", "0", "")
+        or not final.end.is_home_known
+    ):
+        return path, ""
+    return home + path[len("/root") :], f"--chown={user}"
 
 
 def _import_evidence(

@@ -127,16 +127,31 @@ def start_refusal(view: View, facts: StageFacts, wants: Wants) -> Refused | None
         if start.kind == "command" and words and posixpath.basename(words[0]) in _TEST_RUNNERS:
             return Refused("development-image", "the container runs the tests", (start.evidence,))
     for use in view.uses:
+        if use.kind == "development":
+            return Refused("development-image", "a dev container is built from it", (use.evidence,))
         if use.kind != "bind-mount" or use.value is None:
             continue
-        target = use.value.rpartition(":")[2] if not use.value.startswith(":") else use.value[1:]
-        if target and target != "/" and (facts.end.cwd == target or facts.end.cwd.startswith(target + "/")):
+        source, _, target = use.value.rpartition(":")
+        if _mounts_sources(facts, source, target):
             return Refused(
                 "development-image",
                 f"the source is mounted over {target} when the container runs",
                 (use.evidence,),
             )
     return None
+
+
+def _mounts_sources(facts: StageFacts, source: str, target: str) -> bool:
+    """Whether a bind mount puts the source tree of the context over the folder that the program runs in."""
+    if not target or target == "/" or not is_under(facts.end.cwd, posixpath.normpath(target)):
+        return False
+    if source.startswith(("/", "~")) or "$" in source:
+        return False
+    mounted = posixpath.normpath(source or ".")
+    copied = [placed.source for fact in facts.facts for placed in fact.placed]
+    return mounted == "." or any(
+        is_under("/" + path, "/" + mounted) or path == mounted for path in copied if path
+    )
 
 
 @dataclass(frozen=True, slots=True)

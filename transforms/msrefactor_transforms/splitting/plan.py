@@ -76,6 +76,8 @@ class SplitPlan:
     """Variables that only the build reads; the final stage needn't set them."""
     build_packages: frozenset[str] = frozenset()
     """Packages of the author's list that are proved to serve the build only."""
+    unneeded: frozenset[str] = frozenset()
+    """Outputs of the build that nothing in the container uses."""
     edits: Mapping[int, tuple[tuple[int, int, str], ...]] = field(default_factory=dict)
     """Changes to the builder's instructions: index to spans of the source."""
     packages: tuple[RuntimePackage, ...] = ()
@@ -107,6 +109,8 @@ class Missing:
     reason: str
     """One clause: what breaks without it."""
     evidence: tuple[Evidence, ...]
+    flags: str = ""
+    """Flags of the copy, such as `--chown=app:app`."""
     build_prelude: tuple[str, ...] = ()
     prelude_before: int | None = None
     runtime_prelude: tuple[str, ...] = ()

@@ -208,7 +208,11 @@ class _Slicer:
                     if effect.refusal is not None:
                         raise Obstacle(effect.refusal)
                     for path in effect.writes:
-                        if is_waste(path) or self._is_removed_later(path, fact.index, position):
+                        if (
+                            is_waste(path)
+                            or path in self.plan.unneeded
+                            or self._is_removed_later(path, fact.index, position)
+                        ):
                             continue
                         if not self._is_only_passed_on(path, fact.index):
                             found.append(Artifact(path, fact.index, effect.why))
