@@ -36,6 +36,14 @@ def test_an_unchecked_row_never_says_that_nothing_is_needed() -> None:
                 assert native.packages("debian", ("bookworm",)) != ()
 
 
+@pytest.mark.parametrize("name", ["playwright", "pyqt5", "pyppeteer"])
+def test_needs_that_are_no_fixed_list_are_not_taken_for_nothing(name: str) -> None:
+    native = python_native(name)
+    assert native is not None
+    for system, releases in (("debian", ("bookworm",)), ("debian", ("trixie",)), ("ubuntu", ("noble",))):
+        assert native.packages(system, releases) is None
+
+
 def test_a_package_that_a_release_lacks_is_not_taken_for_nothing() -> None:
     pdfkit = python_native("pdfkit")
     assert pdfkit is not None
@@ -162,7 +170,7 @@ def test_rows_are_whole(table: str) -> None:
         assert native.state in ("prebuilt", "prebuilt+system", "compiled", "system", "pure"), name
         assert set(native.run) <= {*RELEASES, "alpine"}
         if native.state == "prebuilt+system":
-            assert native.run.get("bookworm"), name
+            assert native.run.get("bookworm") != (), name
         if native.state in ("prebuilt", "pure"):
             assert not any(native.run.values()), name
         if table == "python_native.tsv":

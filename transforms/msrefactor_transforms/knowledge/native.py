@@ -46,15 +46,12 @@ class NativePackage:
         That nothing is needed is said only of rows that were checked.
         """
         if system == "alpine":
-            found = self.run.get("alpine")
-            return found if found or self._needs_nothing else None
+            return self.run["alpine"] or (() if self._needs_nothing else None)
         if self._needs_nothing:
             return ()
-        if system != "debian" or not releases or any(release not in self.run for release in releases):
+        if system != "debian" or not releases or any(not self.run.get(release) for release in releases):
             return None
         lists = [self.run[release] for release in releases]
-        if not all(lists):
-            return () if not any(lists) and self.is_verified else None
         if len({len(names) for names in lists}) != 1:
             return None
         names = [common_name(dict(zip(releases, row, strict=True))) for row in zip(*lists, strict=True)]
@@ -62,7 +59,8 @@ class NativePackage:
 
     @property
     def _needs_nothing(self) -> bool:
-        return self.is_verified and not self.libraries and not any(self.run.values())
+        """Tell whether it was checked that what every Debian image has is enough."""
+        return self.is_verified and not self.libraries and all(self.run.get(name) == () for name in RELEASES)
 
 
 def python_native(name: str) -> NativePackage | None:
