@@ -19,10 +19,7 @@ BASE_VARIABLES = frozenset(
         "NODE_VERSION",
         "YARN_VERSION",
         "GOLANG_VERSION",
-        # what the compiler reads and the program doesn't
-        "GOFLAGS",
         "GOPATH",
-        "GOTOOLCHAIN",
         # where a base image keeps its certificates
         "NODE_EXTRA_CA_CERTS",
         "REQUESTS_CA_BUNDLE",
@@ -30,6 +27,31 @@ BASE_VARIABLES = frozenset(
     }
 )
 """Variables that a base image brings and another need not, unless the author's file names them."""
+
+BUILD_VARIABLES = frozenset(
+    {
+        # `go help environment`: read by the go command; a compiled program reads none of them
+        "CGO_ENABLED",
+        "GO111MODULE",
+        "GOARCH",
+        "GOARM",
+        "GOCACHE",
+        "GOEXPERIMENT",
+        "GOFLAGS",
+        "GOINSECURE",
+        "GOMODCACHE",
+        "GONOPROXY",
+        "GONOSUMDB",
+        "GOOS",
+        "GOPRIVATE",
+        "GOPROXY",
+        "GOSUMDB",
+        "GOTOOLCHAIN",
+        # debconf(7): read when packages are installed
+        "DEBIAN_FRONTEND",
+    }
+)
+"""Variables that may be lost, but never changed, whoever set them."""
 
 COMPLAINTS = (
     "ModuleNotFoundError",
@@ -81,6 +103,8 @@ def _environment(before: Image, after: Image, dockerfile: str) -> Iterator[str]:
     old, new = variables(before), variables(after)
     for name in sorted({*old, *new} - {"PATH"}):
         if name in BASE_VARIABLES and name not in dockerfile:
+            continue
+        if name in BUILD_VARIABLES and name not in new:
             continue
         yield from _unequal(f"Env {name}", old.get(name), new.get(name))
     old_path, new_path = (tuple(filter(None, env.get("PATH", "").split(":"))) for env in (old, new))

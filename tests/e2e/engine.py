@@ -117,6 +117,7 @@ class Engine:
         arguments: Mapping[str, str] | None = None,
         base_images: Mapping[str, str] | None = None,
         network: str = "host",
+        seconds: float = BUILD_SECONDS,
     ) -> Build:
         """Build the named Dockerfile of a context.
 
@@ -129,11 +130,11 @@ class Engine:
         started = time.monotonic()
         with _without_syntax_line(context, dockerfile) as file:
             try:
-                ended = docker("build", *options, "-f", str(file), str(context), seconds=BUILD_SECONDS)
+                ended = docker("build", *options, "-f", str(file), str(context), seconds=seconds)
             except subprocess.TimeoutExpired as late:
                 # The output is bytes even in text mode.
                 log = b"".join(part for part in (late.stderr, late.stdout) if isinstance(part, bytes))
-                return Build(False, f"{log.decode(errors='replace')}\n{late}", float(BUILD_SECONDS))
+                return Build(False, f"{log.decode(errors='replace')}\n{late}", seconds)
         return Build(ended.returncode == 0, ended.stderr + ended.stdout, time.monotonic() - started)
 
     def image(self, tag: str, paths: Sequence[str] = ()) -> Image:

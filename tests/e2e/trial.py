@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .cases import Run
 from .compare import behaviour_differences, config_differences, unmet
-from .engine import Behaviour, Build, Engine, Image
+from .engine import BUILD_SECONDS, Behaviour, Build, Engine, Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,15 @@ class Trial:
         return self.new_image.size / self.old_image.size
 
 
-def build(engine: Engine, run: Run, tag: str, context: Path, dockerfile: str = "Dockerfile") -> Build:
-    """Build a context as the case says."""
+def build(
+    engine: Engine,
+    run: Run,
+    tag: str,
+    context: Path,
+    dockerfile: str = "Dockerfile",
+    seconds: float = BUILD_SECONDS,
+) -> Build:
+    """Build a context as the case says, in at most so many seconds."""
     return engine.build(
         tag,
         context,
@@ -36,6 +43,7 @@ def build(engine: Engine, run: Run, tag: str, context: Path, dockerfile: str = "
         arguments=run.build_args,
         base_images=run.base_images,
         network=run.network,
+        seconds=seconds,
     )
 
 
