@@ -300,9 +300,9 @@ def test_hard_text(text: str) -> None:
     assert difference(text) is None
 
 
-# Scripts made from a grammar: both parsers must understand them, and in the same way. Left out is what mvdan/sh
-# gets wrong: `$a#b` in a case clause (it sees a comment), `f() { a; } && b` (one body), a comment that ends in
-# a backslash (it goes on), offsets inside backquotes with escapes, `"${a:-it's}"` (it refuses it).
+# Scripts made from a grammar: both parsers must understand them, and in the same way. Left out is what
+# mvdan/sh gets wrong: `$a#b` in a case clause (it sees a comment), `f() { a; } && b` (one body), a comment
+# that ends in a backslash (it goes on), offsets inside backquotes with escapes, `"${a:-it's}"` (refused).
 
 PLAIN = [
     "x", "--y=z", "/usr/lib", "1", "12", "a=b", ".#y", "{}", "*.c", "[a-z]?", "é", "\\ ", "\\;", "~", "-",

@@ -169,6 +169,6 @@ def test_time_is_linear(make: Callable[[int], str]) -> None:
             best = min(best, time.process_time() - start)
         return best
 
-    small, large = seconds(make(500)), seconds(make(4000))
+    small, large = seconds(make(300)), seconds(make(2400))
     # Eight times the text; quadratic would be 64 times the time.
     assert large < 25 * small + 0.05
