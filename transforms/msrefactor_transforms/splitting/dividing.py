@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 from msrefactor.shell import Script
 from msrefactor.tree import Instruction
-import itertools
 
 Mapper = Callable[[int, int], tuple[int, int]]
 

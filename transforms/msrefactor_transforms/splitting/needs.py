@@ -203,10 +203,10 @@ def resolved(
             refusal = Refused("need-not-found", f"`{name}` isn't in the final stage", (evidence,))
     lost_libraries = knowledge.lost_libraries(base, runtime)
     for name, evidence in wants.code.libraries:
-        package = _library_package(name, lost_libraries)
-        if package:
-            packages.append(RuntimePackage(package, evidence, f"the library {name} is loaded"))
-        found_in = f"package {package}, added" if package else "as before"
+        holder = _library_package(name, lost_libraries)
+        if holder is not None:
+            packages.append(RuntimePackage(holder, evidence, f"the library {name} is loaded"))
+        found_in = f"package {holder}, added" if holder is not None else "as before"
         needs.append(Need(NeedKind.LIBRARY, name, evidence, found_in))
     for path, evidence in wants.files:
         needs.append(Need(NeedKind.PATH, path, evidence, "copied"))
@@ -216,24 +216,21 @@ def resolved(
         for evidence in wants.unknown:
             doubtful.append(evidence)
             assumptions.append(
-                f"the program started at {evidence.file}:{evidence.line} isn't one that only {base.reference.text} has"
+                f"the program started at {_place(evidence)} isn't one that only {base.reference.text} has"
             )
         for evidence in wants.code.unknown_libraries:
             doubtful.append(evidence)
             assumptions.append(
-                f"the library loaded at {evidence.file}:{evidence.line} isn't one that only {base.reference.text} has"
+                f"the library loaded at {_place(evidence)} isn't one that only {base.reference.text} has"
             )
     unique: dict[str, RuntimePackage] = {}
     for package_need in packages:
         if package_need.name not in kept:
             unique.setdefault(package_need.name, package_need)
-    for package_need in unique.values():
-        if package_need.why:
-            needs.append(
-                Need(
-                    NeedKind.PACKAGE, package_need.name, package_need.evidence, "installed in the final stage"
-                )
-            )
+    needs.extend(
+        Need(NeedKind.PACKAGE, one.name, one.evidence, "installed in the final stage")
+        for one in unique.values()
+    )
     return Resolution(
         tuple(dict.fromkeys(needs)),
         tuple(unique.values()),
@@ -241,6 +238,10 @@ def resolved(
         tuple(dict.fromkeys(assumptions)),
         tuple(doubtful),
     )
+
+
+def _place(evidence: Evidence) -> str:
+    return evidence.file if evidence.line is None else f"{evidence.file}:{evidence.line}"
 
 
 def _provider(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from msrefactor import shell
 from msrefactor.commands import PackageCall
-from msrefactor.facts import Effect, Fact, Role
+from msrefactor.facts import Effect, Fact
 from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import BaseImage
 from msrefactor.shell import Script, Word
@@ -183,9 +183,8 @@ def _package_words(script: Script) -> Iterable[tuple[Word, str | None]]:
             if name not in ("apt-get", "apt", "aptitude", "apk", "yum", "dnf", "microdnf", "zypper", "tdnf"):
                 continue
             effect = interpret_common(command, scope.values(command.words), scope, item)
-            if effect.role is Role.PACKAGES and isinstance(effect.detail, PackageCall):
-                if effect.detail.action == "install":
-                    yield from zip(effect.packages, effect.detail.names, strict=True)
+            if isinstance(effect.detail, PackageCall) and effect.detail.action == "install":
+                yield from zip(effect.packages, effect.detail.names, strict=True)
 
 
 def with_packages(instruction: Instruction, names: Sequence[str]) -> Instruction | None:

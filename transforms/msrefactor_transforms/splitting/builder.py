@@ -1,0 +1,185 @@
+"""The builder stage: the author's own text up to the last build step, less what only the final one means."""
+
+from __future__ import annotations
+
+import posixpath
+
+from msrefactor.facts import Effect, Fact, Placed, Role, is_under, overlaps
+from msrefactor.tree import Instruction
+from msrefactor_transforms.splitting.artifacts import Cut
+from msrefactor_transforms.splitting.question import BUILDER, Question, has_blank_line
+from msrefactor_transforms.splitting.roles import Roles
+
+CONFIGURATION = frozenset({"ENV", "ARG", "WORKDIR", "USER", "SHELL"})
+"""What holds for later instructions and so stands in both stages."""
+
+
+def builder_stage(question: Question, roles: Roles, cut: Cut) -> tuple[Instruction, ...]:
+    """Return the builder's instructions."""
+    facts, plan = question.facts.facts, question.plan
+    kept: dict[int, Instruction] = {}
+    for fact in reversed(facts[1 : cut.last + 1]):
+        instruction = _kept(question, roles, fact, kept)
+        if instruction is not None:
+            kept[fact.index] = instruction
+    _narrow(question, cut, kept)
+    prelude_at = plan.prelude_before
+    if prelude_at is not None:
+        # before the copies that only this build step reads, so that they stay together
+        while prelude_at - 1 in kept and facts[prelude_at - 1].keyword in ("COPY", "ADD"):
+            prelude_at -= 1
+    stage = (
+        question.facts.stage.with_image(plan.builder_image) if plan.builder_image else question.facts.stage
+    )
+    built = [stage.with_name(BUILDER).instructions[0]]
+    for index in range(1, cut.last + 1):
+        if index == prelude_at:
+            prelude = [question.instruction(text) for text in plan.build_prelude]
+            if index in kept and has_blank_line(kept[index]):
+                prelude[0] = prelude[0].with_leading(question.newline)
+            built.extend(prelude)
+        if index in kept:
+            edits = plan.edits.get(index)
+            built.append(kept[index].replaced(list(edits)) if edits else kept[index])
+    built.extend(question.instruction(text) for text in plan.build_epilogue)
+    return tuple(built)
+
+
+def _kept(question: Question, roles: Roles, fact: Fact, later: dict[int, Instruction]) -> Instruction | None:
+    if fact.keyword in CONFIGURATION:
+        return fact.instruction
+    if fact.keyword in ("COPY", "ADD"):
+        return fact.instruction
+    if fact.keyword != "RUN":
+        return None
+    strongest = max((roles.role(fact, n) for n in range(len(fact.items))), default=Role.NOTHING)
+    if strongest in (Role.NOTHING, Role.NAVIGATE, Role.CLEAN):
+        return fact.instruction if strongest is Role.CLEAN and later else None
+    if strongest is not Role.SETUP:
+        return fact.instruction
+    return fact.instruction if _needs_setup(question, fact, later) else None
+
+
+def _needs_setup(question: Question, fact: Fact, later: dict[int, Instruction]) -> bool:
+    writes = [p for e in fact.effects for p in (*e.writes, *e.removes) if not p.startswith("/etc/")]
+    system = any(
+        p.startswith("/etc/") and p not in ("/etc/passwd", "/etc/group")
+        for e in fact.effects
+        for p in e.writes
+    )
+    users = {user for effect in fact.effects for user in effect.users}
+    for index in later:
+        other = question.facts.facts[index]
+        if other.keyword == "RUN":
+            if system:
+                return True
+            for effect in other.effects:
+                paths = (*effect.reads, *effect.writes)
+                if any(overlaps(path, written) for path in paths for written in writes):
+                    return True
+                if users & set(effect.mentions_users):
+                    return True
+        elif (other.keyword == "USER" and users & set(other.instruction.arguments.split(":"))) or users & set(
+            (other.instruction.flag("chown") or "").split(":")
+        ):
+            return True
+    return False
+
+
+def _narrow(question: Question, cut: Cut, kept: dict[int, Instruction]) -> None:
+    """Take out the copies that no build step reads, and of the others all but the files that are read."""
+    needed: dict[int, set[str] | None] = {}
+    for index in sorted(kept):
+        fact = question.facts.facts[index]
+        if fact.keyword != "RUN":
+            continue
+        for effect in fact.effects:
+            _mark_reads(question, effect, fact, needed, kept)
+    for index in sorted(kept):
+        fact = question.facts.facts[index]
+        if fact.keyword not in ("COPY", "ADD"):
+            continue
+        if fact.from_stage is not None or not fact.placed or fact.instruction.heredocs:
+            continue
+        if any(
+            is_under(p.destination, a.path) and index <= a.after for p in fact.placed for a in cut.artifacts
+        ):
+            continue  # it is part of a folder that is copied as the builder leaves it
+        if index not in needed:
+            del kept[index]
+            continue
+        files = needed[index]
+        if files is None:
+            continue
+        narrowed = _narrowed(question, fact, files)
+        if narrowed is not None:
+            kept[index] = narrowed
+
+
+def _mark_reads(
+    question: Question,
+    effect: Effect,
+    fact: Fact,
+    needed: dict[int, set[str] | None],
+    kept: dict[int, Instruction],
+) -> None:
+    copies = [
+        question.facts.facts[i]
+        for i in sorted(kept, reverse=True)
+        if i < fact.index and question.facts.facts[i].keyword in ("COPY", "ADD")
+    ]
+    if effect.role in (Role.BUILD, Role.GATE, Role.OPAQUE) and not effect.reads_only:
+        for copy in copies:
+            needed[copy.index] = None
+        return
+    for path in effect.reads:
+        source = fact.scope.origin(path)
+        if source is not None and fact.scope.context.is_file(source):
+            for copy in copies:
+                if any(_holds(placed, path) for placed in copy.placed):
+                    if copy.index not in needed:
+                        needed[copy.index] = set()
+                    files = needed[copy.index]
+                    if files is not None:
+                        files.add(path)
+                    break
+            continue
+        for copy in copies:
+            if copy.destination and overlaps(copy.destination, path):
+                needed[copy.index] = None
+
+
+def _narrowed(question: Question, fact: Fact, files: set[str]) -> Instruction | None:
+    """Return the COPY with only these files, or None when it has no others or can't be written so."""
+    folders = [placed for placed in fact.placed if placed.is_folder]
+    if not folders or len(fact.placed) != 1 or not fact.scope.context.known:
+        return None
+    folder = folders[0]
+    if fact.instruction.exec_form or fact.instruction.flag("parents"):
+        return None
+    groups: dict[str, list[str]] = {}
+    for path in sorted(files):
+        inside = posixpath.relpath(path, folder.destination)
+        groups.setdefault(posixpath.dirname(inside), []).append(inside)
+    words = fact.instruction.words
+    target = words[-1].text
+    lines: list[str] = []
+    for parent, names in sorted(groups.items()):
+        sources = [posixpath.join(folder.source, name) for name in names]
+        place = target
+        if parent:
+            place = posixpath.join(target, parent) + "/"
+        elif len(sources) > 1 and not place.endswith("/"):
+            place = place + "/"
+        lines.append(" ".join((*sources, place)))
+    start = fact.instruction.source[: words[0].start].lstrip()
+    text = "".join(f"{start}{line}{fact.instruction.newline}" for line in lines)
+    made = Instruction.new(text, fact.instruction.escape) if len(lines) == 1 else None
+    if made is None:
+        return None
+    blank = question.newline if has_blank_line(fact.instruction) else ""
+    return made.with_leading(blank)
+
+
+def _holds(placed: Placed, path: str) -> bool:
+    return path == placed.destination or (placed.is_folder and is_under(path, placed.destination))

@@ -1,0 +1,83 @@
+"""What is asked when a stage is to be split: everything the parts of the slice have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msrefactor.commands import PackageCall
+from msrefactor.facts import Effect, Fact, StageFacts
+from msrefactor.knowledge.images import BaseImage
+from msrefactor.model import Evidence, Refused, View
+from msrefactor.tree import Instruction
+from msrefactor_transforms.splitting.packages import removed_packages
+from msrefactor_transforms.splitting.plan import Level, RuntimePackage, SplitPlan
+
+BUILDER = "build"
+"""The name of the builder stage."""
+
+SYSTEM_FOLDERS = frozenset(
+    "/ /usr /usr/local /usr/bin /usr/sbin /usr/lib /usr/local/bin /usr/local/lib /usr/local/share "
+    "/usr/local/sbin /usr/share /usr/include /usr/src /bin /sbin /lib /lib64 /etc /var /var/lib /home /srv "
+    "/opt /root".split()
+)
+"""Folders that hold things of many owners, so that none of them is an artifact as a whole."""
+
+
+class Obstacle(Exception):  # noqa: N818 - it carries an expected ending, not an error
+    """A refusal met deep inside; `slicing.split` turns it into a value."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.detail)
+        self.refused = refused
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One stage, how its ecosystem wants it split, and what the final stage has to have."""
+
+    view: View
+    facts: StageFacts
+    plan: SplitPlan
+    runtime: BaseImage
+    """The final stage's base."""
+    wanted: tuple[RuntimePackage, ...]
+    """Packages that the needs of the container ask for."""
+
+    @property
+    def is_same_base(self) -> bool:
+        """Whether both stages start from the same image."""
+        return self.plan.level is Level.SHARED
+
+    @property
+    def removed(self) -> frozenset[str]:
+        """Packages that the Dockerfile installs and removes again."""
+        return removed_packages(self.facts.facts)
+
+    @property
+    def newline(self) -> str:
+        """The file's own line end."""
+        return self.view.dockerfile.newline
+
+    def instruction(self, text: str) -> Instruction:
+        """Return a new instruction in the file's line ends and casing of keywords."""
+        keyword, _, rest = text.partition(" ")
+        if self.facts.facts[0].instruction.keyword_text.islower():
+            text = f"{keyword.lower()} {rest}"
+        return Instruction.new(text.replace("\n", self.newline), self.view.dockerfile.escape)
+
+    def obstacle(self, code: str, detail: str, fact: Fact | None = None) -> Obstacle:
+        """Return what to raise when the split can't go on."""
+        evidence: tuple[Evidence, ...] = ()
+        if fact is not None:
+            evidence = (Evidence(self.view.name, fact.line, " ".join(fact.instruction.source.split())[:120]),)
+        return Obstacle(Refused(code, detail, evidence))
+
+
+def is_install(effect: Effect) -> bool:
+    """Whether a command installs packages of the distribution."""
+    return isinstance(effect.detail, PackageCall) and effect.detail.action == "install"
+
+
+def has_blank_line(instruction: Instruction) -> bool:
+    """Whether a blank line stands above an instruction."""
+    return any(not line.strip() for line in instruction.leading.splitlines(keepends=True))

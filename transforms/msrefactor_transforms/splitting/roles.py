@@ -1,0 +1,109 @@
+"""What each command of the stage is for in the split.
+
+A command keeps the role that the interpretation gave it, but for set-up commands that can't be replayed in
+the final stage: they stay in the builder, and their results are copied like those of a build.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from msrefactor.facts import Effect, Fact, Role, is_under
+from msrefactor.knowledge import packages as knowledge
+from msrefactor_transforms.splitting.packages import bare_name, fate
+from msrefactor_transforms.splitting.question import SYSTEM_FOLDERS, Question, is_install
+
+_ONLY_IN_PLACE = frozenset(
+    [
+        "/etc",
+        "/etc/passwd",
+        "/etc/group",
+        "/etc/shadow",
+        "/etc/ssl/certs",
+        "/etc/ld.so.cache",
+        "/usr/lib/locale",
+        "/usr/bin",
+    ]
+)
+"""What a set-up command changes among other things of the final base: it has to run there."""
+
+
+_SHELL_BUILTINS = frozenset({"", "find", "echo", "printf", "test", "[", "true", ":"})
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The roles of the commands; places are (index of the instruction, position in its RUN)."""
+
+    turned: frozenset[tuple[int, int]]
+    """Set-up commands that stay in the builder."""
+    ignored: frozenset[tuple[int, int]]
+    """Those of them whose results come with another artifact."""
+
+    def role(self, fact: Fact, position: int) -> Role:
+        """Return the role of one item of a RUN."""
+        return Role.BUILD if (fact.index, position) in self.turned else fact.items[position].role
+
+    def is_build(self, fact: Fact, position: int) -> bool:
+        """Whether an item has to stay in the builder: it builds, fetches or checks."""
+        return self.role(fact, position) in (Role.BUILD, Role.FETCH, Role.GATE)
+
+
+def roles_of(question: Question) -> Roles:
+    """Find the set-up commands that need something only the builder has, or that the final base can't run."""
+    turned: set[tuple[int, int]] = set()
+    ignored: set[tuple[int, int]] = set()
+    builder_only: list[str] = list(question.plan.dropped)
+    copied = {artifact.path for artifact in question.plan.artifacts}
+    for fact in question.facts.runs():
+        for position, item in enumerate(fact.items):
+            if item.role in (Role.BUILD, Role.FETCH):
+                for effect in item.effects:
+                    builder_only.extend(effect.writes)
+            if item.role is not Role.SETUP:
+                continue
+            place = (fact.index, position)
+            reads = [path for effect in item.effects for path in effect.reads]
+            writes = [path for effect in item.effects for path in effect.writes]
+            lacking = [effect.tool for effect in item.effects if not _has_tool(question, effect)]
+            own = [path for path in writes if path not in ("/etc/passwd", "/etc/group")]
+            if lacking and question.runtime.family == "scratch" and len(own) < len(writes):
+                # users come with the copied /etc/passwd, if one is named at all
+                turned.add(place)
+                ignored.add(place)
+                continue
+            if lacking and any(path in _ONLY_IN_PLACE and path not in copied for path in writes):
+                raise question.obstacle(
+                    "need-not-found",
+                    f"`{lacking[0]}` isn't in {question.plan.runtime_image}, and this step has to run there",
+                    fact,
+                )
+            from_builder = any(
+                is_under(path, tree) for path in reads for tree in builder_only if tree not in SYSTEM_FOLDERS
+            )
+            is_in_place = all(any(is_under(path, read) for read in reads) for path in writes)
+            if lacking or (from_builder and not is_in_place):
+                turned.add(place)
+                builder_only.extend(writes)
+    return Roles(frozenset(turned), frozenset(ignored))
+
+
+def _has_tool(question: Question, effect: Effect) -> bool:
+    if question.is_same_base or not effect.tool:
+        return True
+    runtime = question.runtime
+    release = runtime.release or (runtime.releases[-1] if runtime.releases else "")
+    if effect.tool in _SHELL_BUILTINS or effect.tool in knowledge.minimal_commands(runtime.system, release):
+        return True
+    packages = [*_authors_packages(question), *(package.name for package in question.wanted)]
+    return any(effect.tool in knowledge.commands_of(name, release) for name in packages)
+
+
+def _authors_packages(question: Question) -> Iterable[str]:
+    removed = question.removed
+    for _, effect in question.facts.effects():
+        if is_install(effect):
+            for name in effect.detail.names:
+                if name and fate(name, question.facts.base, removed).is_kept:
+                    yield bare_name(name)

@@ -1,0 +1,469 @@
+"""The final stage: the author's instructions in their order, with what was built copied from the builder."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from msrefactor import variables
+from msrefactor.commands import PackageCall, is_waste
+from msrefactor.facts import Fact, ItemFact, Placed, Role, is_under, overlaps, script_of
+from msrefactor.tree import Instruction
+from msrefactor_transforms.splitting.artifacts import Cut, source_of
+from msrefactor_transforms.splitting.builder import CONFIGURATION
+from msrefactor_transforms.splitting.dividing import kept_items
+from msrefactor_transforms.splitting.packages import (
+    Fate,
+    bare_name,
+    fate,
+    install_run,
+    subtracted,
+    with_packages,
+)
+from msrefactor_transforms.splitting.plan import RuntimePackage
+from msrefactor_transforms.splitting.question import BUILDER, Question, has_blank_line, is_install
+from msrefactor_transforms.splitting.roles import Roles
+
+FINAL_ONLY = frozenset(
+    {"LABEL", "EXPOSE", "VOLUME", "STOPSIGNAL", "HEALTHCHECK", "CMD", "ENTRYPOINT", "MAINTAINER"}
+)
+"""What configures the image, and means nothing in a builder."""
+
+
+_INDIVISIBLE = "this RUN does several things and can't be divided"
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeStage:
+    """The final stage, and what became of the packages."""
+
+    instructions: tuple[Instruction, ...]
+    fates: tuple[Fate, ...]
+    """Of the author's packages."""
+    added: tuple[RuntimePackage, ...]
+    packages: tuple[str, ...]
+    """All that it installs."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """The packages met so far, while the stage is being made."""
+
+    have: list[str] = field(default_factory=list)
+    fates: list[Fate] = field(default_factory=list)
+
+
+def runtime_stage(question: Question, roles: Roles, cut: Cut) -> RuntimeStage:
+    """Return the final stage."""
+    facts = question.facts.facts
+    tally = Tally()
+    replayed: dict[int, Instruction] = {}
+    for fact in facts[1:]:
+        instruction = _replayed(question, roles, cut, fact, tally)
+        if instruction is not None:
+            replayed[fact.index] = instruction
+    _bring_package_lists(question, replayed)
+    for index in list(replayed):
+        if _is_subsumed(cut, question, facts[index], replayed):
+            del replayed[index]
+    _drop_source_folders(question, cut, replayed)
+    _drop_unused_arguments(cut, replayed)
+    names = list(dict.fromkeys(one.name for one in question.wanted if one.name not in tally.have))
+    arranged = _with_packages(question, _arranged(question, cut, replayed), names)
+    return RuntimeStage(
+        tuple(arranged),
+        tuple(tally.fates),
+        tuple(package for package in question.wanted if package.name in names),
+        (*tally.have, *names),
+    )
+
+
+def _drop_source_folders(question: Question, cut: Cut, replayed: dict[int, Instruction]) -> None:
+    """Leave out a WORKDIR of the sources when nothing of the final stage happens in it."""
+    order = sorted(replayed)
+    for position, index in enumerate(order):
+        fact = question.facts.facts[index]
+        if fact.keyword != "WORKDIR" or index > cut.last:
+            continue
+        folder = question.facts.facts[index + 1].scope.cwd if index + 1 < len(question.facts.facts) else ""
+        if not any(is_under(folder, tree) for tree in question.plan.dropped):
+            continue
+        for later in order[position + 1 :]:
+            keyword = question.facts.facts[later].keyword
+            if keyword == "WORKDIR":
+                if question.facts.facts[later].instruction.arguments.startswith("/"):
+                    del replayed[index]
+                break
+            if keyword in ("COPY", "ADD", "RUN"):
+                break
+
+
+def _bring_package_lists(question: Question, replayed: dict[int, Instruction]) -> None:
+    """Replay a RUN that only fetches the package lists, when a later install needs them."""
+    for fact in question.facts.runs():
+        if fact.index in replayed or not fact.items:
+            continue
+        calls = [e.detail for e in fact.effects if isinstance(e.detail, PackageCall)]
+        if len(calls) != len(fact.effects) or any(call.action != "update" for call in calls):
+            continue
+        for later in question.facts.facts[fact.index + 1 :]:
+            if later.index not in replayed or later.keyword != "RUN":
+                continue
+            actions = [e.detail.action for e in later.effects if isinstance(e.detail, PackageCall)]
+            if "update" in actions:
+                break
+            if "install" in actions:
+                replayed[fact.index] = fact.instruction
+                break
+
+
+def _replayed(question: Question, roles: Roles, cut: Cut, fact: Fact, tally: Tally) -> Instruction | None:
+    if fact.keyword in FINAL_ONLY:
+        return fact.instruction
+    if fact.keyword == "ENV" and fact.index <= cut.last:
+        if all(name in question.plan.build_environment for name, _ in fact.instruction.pairs):
+            return None
+    if fact.keyword in CONFIGURATION:
+        is_in_builder = fact.index <= cut.last
+        return _without_comments(fact.instruction) if is_in_builder else fact.instruction
+    if fact.keyword in ("COPY", "ADD"):
+        return fact.instruction if _is_replayed_copy(question, cut, fact) else None
+    if fact.keyword == "RUN":
+        return _replayed_run(question, roles, cut, fact, tally)
+    return None
+
+
+def _is_replayed_copy(question: Question, cut: Cut, fact: Fact) -> bool:
+    if fact.destination is None:
+        return True
+    if fact.from_stage is not None or not fact.placed:
+        paths = [fact.destination]
+    else:
+        paths = [placed.destination for placed in fact.placed]
+    is_before = fact.index <= cut.last
+    if is_before and all(any(is_under(path, tree) for tree in question.plan.dropped) for path in paths):
+        return False
+    if all(cut.carries(path, fact.index) for path in paths):
+        return False
+    if fact.placed and all(
+        not p.is_folder and p.destination in question.plan.build_files for p in fact.placed
+    ):
+        return False
+    if fact.from_stage is not None and fact.instruction.words:
+        names = [
+            posixpath.join(fact.destination, posixpath.basename(w.text)) for w in fact.instruction.words[:-1]
+        ]
+        if (
+            all(name in question.plan.build_files for name in (*names,))
+            or fact.destination in question.plan.build_files
+        ):
+            return False
+    return True
+
+
+def _is_subsumed(cut: Cut, question: Question, fact: Fact, replayed: dict[int, Instruction]) -> bool:
+    """Whether a later copy of the final stage brings the same files to the same places."""
+    if fact.keyword not in ("COPY", "ADD") or fact.from_stage is not None or not fact.placed:
+        return False
+    if fact.keyword == "ADD" and any(_is_archive(placed) for placed in fact.placed):
+        return False
+    if not fact.scope.context.known or fact.index > cut.last:
+        return False
+    for later in question.facts.facts[fact.index + 1 :]:
+        if later.index not in replayed:
+            continue
+        if later.keyword == "RUN" and not all(
+            item.role in (Role.PACKAGES, Role.CLEAN, Role.NOTHING) for item in later.items
+        ):
+            touched = [p for e in later.effects for p in (*e.reads, *e.writes)]
+            if any(overlaps(p, placed.destination) for p in touched for placed in fact.placed):
+                return False
+        if later.keyword not in ("COPY", "ADD") or later.from_stage is not None:
+            continue
+        same_flags = [f.name for f in fact.instruction.flags] == [f.name for f in later.instruction.flags]
+        if same_flags and all(any(_brings(new, old) for new in later.placed) for old in fact.placed):
+            return True
+    return False
+
+
+def _replayed_run(question: Question, roles: Roles, cut: Cut, fact: Fact, tally: Tally) -> Instruction | None:
+    keep: list[int] = []
+    installs = False
+    for position, item in enumerate(fact.items):
+        if _is_item_replayed(question, roles, cut, fact, position):
+            keep.append(position)
+            installs = installs or item.role is Role.PACKAGES
+    acting = [n for n in keep if roles.role(fact, n) in (Role.SETUP, Role.PACKAGES)]
+    if not acting:
+        return None
+    if not any(roles.role(fact, n) is not Role.PACKAGES or _is_install(fact.items[n]) for n in acting):
+        # only `apt-get update`, upgrades aside, is left: it has nothing to serve
+        if not any(_is_upgrade(fact.items[n]) for n in acting):
+            return None
+    keep = [n for n in keep if not _is_pointless(roles, fact, n, keep, installs)]
+    whole = len(keep) == len(fact.items)
+    instruction = fact.instruction
+    if not whole:
+        if fact.offset is None or fact.script is None:
+            raise question.obstacle("opaque-step", _INDIVISIBLE, fact)
+        instruction = kept_items(instruction, fact.script, fact.offset, keep)
+    if installs:
+        reduced = _reduced(question, fact, instruction, tally)
+        if reduced is None:
+            others = [n for n in keep if roles.role(fact, n) is Role.SETUP]
+            if not others:
+                return None
+            others = [n for n in keep if roles.role(fact, n) not in (Role.PACKAGES, Role.CLEAN)]
+            if fact.offset is None or fact.script is None:
+                raise question.obstacle("opaque-step", _INDIVISIBLE, fact)
+            return kept_items(fact.instruction, fact.script, fact.offset, others)
+        instruction = reduced
+    return instruction
+
+
+def _reduced(question: Question, fact: Fact, instruction: Instruction, tally: Tally) -> Instruction | None:
+    """Return the RUN with its package list reduced; None when no package of it is left."""
+    script, spans = script_of(instruction, fact.scope)
+    if script is None or spans is None:
+        names = [n for e in fact.effects if is_install(e) for n in e.detail.names if n]
+        removed = question.removed | question.plan.build_packages
+        fates = [fate(name, question.facts.base, removed) for name in names]
+        if any(not one.is_kept for one in fates):
+            raise question.obstacle("opaque-step", "the packages of this RUN can't be taken apart", fact)
+        tally.fates.extend(fates)
+        tally.have.extend(package for one in fates for package in one.runtime)
+        return instruction
+    result = subtracted(
+        instruction,
+        script,
+        spans,
+        question.facts.base,
+        question.removed,
+        tally.have,
+        question.plan.build_packages,
+    )
+    tally.fates.extend(result.fates)
+    tally.have.extend(package for one in result.fates for package in one.runtime)
+    return result.instruction
+
+
+def _is_item_replayed(question: Question, roles: Roles, cut: Cut, fact: Fact, position: int) -> bool:
+    item = fact.items[position]
+    role = roles.role(fact, position)
+    if role in (Role.BUILD, Role.FETCH, Role.GATE, Role.OPAQUE):
+        return False
+    if role is Role.PACKAGES and question.runtime.family == "scratch":
+        return False
+    if role is Role.PACKAGES:
+        calls = [e.detail for e in item.effects if isinstance(e.detail, PackageCall)]
+        if all(call.action == "remove" for call in calls):
+            # what is removed was never installed here, unless the base image has it
+            return question.is_same_base and not _removes_own(question, item)
+        return True
+    if role is Role.CLEAN:
+        return True
+    if role is not Role.SETUP:
+        return True
+    for effect in item.effects:
+        if effect.role is not Role.SETUP:
+            continue
+        paths = (*effect.writes, *effect.removes)
+        if not paths:
+            return True
+        if not all(_is_builders(question, cut, path, fact.index) for path in paths):
+            return True
+    return False
+
+
+def _removes_own(question: Question, item: ItemFact) -> bool:
+    installed = {
+        bare_name(name)
+        for _, effect in question.facts.effects()
+        if is_install(effect)
+        for name in (*effect.detail.names, effect.detail.virtual)
+        if name
+    }
+    gone = {bare_name(name) for effect in item.effects for name in effect.removed_packages}
+    return gone <= installed
+
+
+def _is_builders(question: Question, cut: Cut, path: str, index: int) -> bool:
+    """Whether a path that a set-up command writes matters in the builder only, or comes with an artifact."""
+    if cut.carries(path, index):
+        return True
+    if is_waste(path):
+        return True
+    is_dropped = any(is_under(path, tree) for tree in question.plan.dropped)
+    return is_dropped and index <= cut.last and not any(is_under(a.path, path) for a in cut.artifacts)
+
+
+def _drop_unused_arguments(cut: Cut, replayed: dict[int, Instruction]) -> None:
+    """Leave out the build arguments of the builder that no instruction of the final stage uses."""
+    used: set[str] = set()
+    for instruction in replayed.values():
+        if instruction.keyword != "ARG":
+            used |= variables.references(instruction.text, instruction.escape)
+            for document in instruction.heredocs:
+                used |= variables.references(document.body, instruction.escape)
+    # an ARG may feed another ARG's default
+    for index in sorted(replayed, reverse=True):
+        instruction = replayed[index]
+        if instruction.keyword != "ARG":
+            continue
+        names = {name for name, _ in instruction.pairs}
+        if names & used:
+            used |= variables.references(instruction.text, instruction.escape)
+        elif index <= cut.last:
+            del replayed[index]
+
+
+def _arranged(question: Question, cut: Cut, replayed: dict[int, Instruction]) -> list[Instruction]:
+    from_keyword = question.facts.facts[0].instruction.keyword_text
+    first = question.instruction(f"{from_keyword} {_platform(question)}{question.plan.runtime_image}\n")
+    first = first.with_leading(question.newline)
+    arranged = [first]
+    prelude = list(question.plan.runtime_prelude)
+    for fact in question.facts.facts[1:]:
+        made: list[Instruction] = []
+        if fact.index in replayed:
+            arranged.append(replayed[fact.index])
+        for artifact in cut.artifacts:
+            if artifact.after != fact.index:
+                continue
+            made.extend(question.instruction(text) for text in prelude)
+            prelude = []
+            made.append(question.instruction(f"COPY --from={BUILDER} {_source_and_place(artifact.path)}\n"))
+        if not made:
+            continue
+        at = _earliest(question, arranged, made)
+        if at < len(arranged):
+            # what changes less often goes first; it takes over the blank line that opens the paragraph
+            opening = arranged[at]
+            if has_blank_line(opening):
+                made[0] = made[0].with_leading(question.newline)
+                if not opening.leading.strip():
+                    arranged[at] = opening.with_leading("")
+        elif fact.index not in replayed and has_blank_line(fact.instruction):
+            made[0] = made[0].with_leading(question.newline)
+        arranged[at:at] = made
+    if question.plan.explicit_workdir and not any(i.keyword == "WORKDIR" for i in arranged):
+        arranged.insert(1, question.instruction(f"WORKDIR {question.facts.base.workdir}\n"))
+    return arranged
+
+
+def _earliest(question: Question, arranged: list[Instruction], made: list[Instruction]) -> int:
+    """Return how far up an artifact may go: past copies of the context that bring nothing into it."""
+    paths = [word.text for instruction in made if instruction.keyword == "COPY" for word in instruction.words]
+    by_line = {fact.line: fact for fact in question.facts.facts}
+    at = len(arranged)
+    while at > 1 and arranged[at - 1].keyword == "COPY":
+        fact = by_line.get(arranged[at - 1].line)
+        if fact is None or fact.from_stage is not None or not fact.scope.context.known or not fact.placed:
+            break
+        if any(_meets(placed, path, fact) for placed in fact.placed for path in paths):
+            break
+        at -= 1
+    return at
+
+
+def _platform(question: Question) -> str:
+    platform = question.facts.stage.platform
+    return f"--platform={platform} " if platform and "BUILDPLATFORM" not in platform else ""
+
+
+def _with_packages(
+    question: Question, arranged: list[Instruction], names: Sequence[str]
+) -> list[Instruction]:
+    """Return the final stage with more packages: in the author's own list, or in a RUN of their own."""
+    if not names:
+        return arranged
+    for index, instruction in enumerate(arranged):
+        if instruction.keyword == "USER":
+            break
+        if instruction.keyword == "RUN":
+            grown = with_packages(instruction, names)
+            if grown is not None:
+                arranged[index] = grown
+                return arranged
+    at = 1
+    while at < len(arranged) and arranged[at].keyword in (
+        "ARG",
+        "LABEL",
+        "MAINTAINER",
+        "WORKDIR",
+        "SHELL",
+    ):
+        at += 1
+    lower = arranged[0].keyword_text.islower()
+    made = question.instruction(install_run(question.facts.base, names, lower=lower))
+    if at < len(arranged) and has_blank_line(arranged[at]):
+        made = made.with_leading(question.newline)
+    arranged.insert(at, made)
+    return arranged
+
+
+def _is_archive(placed: Placed) -> bool:
+    """Whether ADD would unpack the file."""
+    return not placed.is_folder and placed.source.endswith((".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"))
+
+
+def _meets(placed: Placed, path: str, fact: Fact) -> bool:
+    """Whether a copy of the context brings something to a path or into it."""
+    if not overlaps(placed.destination, path):
+        return False
+    if not placed.is_folder or is_under(placed.destination, path):
+        return True
+    return fact.scope.context.exists(source_of(placed, path))
+
+
+def _brings(new: Placed, old: Placed) -> bool:
+    """Whether a later copy brings what an earlier one brought, from the same place in the context."""
+    if not new.is_folder:
+        return new == old
+    if not is_under(old.destination, new.destination):
+        return False
+    inside = posixpath.relpath(old.destination, new.destination)
+    source = posixpath.normpath(posixpath.join(new.source, inside))
+    return (source if source != "." else "") == (old.source or "")
+
+
+def _is_install(item: ItemFact) -> bool:
+    return any(is_install(effect) for effect in item.effects)
+
+
+def _is_upgrade(item: ItemFact) -> bool:
+    return any(isinstance(e.detail, PackageCall) and e.detail.action == "upgrade" for e in item.effects)
+
+
+def _is_pointless(roles: Roles, fact: Fact, position: int, keep: Sequence[int], installs: bool) -> bool:
+    """Whether an item has nothing left to serve once the build steps around it are gone."""
+    role = roles.role(fact, position)
+    item = fact.items[position]
+    if role is Role.CLEAN:
+        cleans_packages = any(
+            isinstance(effect.detail, PackageCall)
+            or any(p.startswith("/var/lib/apt") for p in effect.removes)
+            for effect in item.effects
+        )
+        if any(isinstance(e.detail, PackageCall) and e.detail.action == "autoremove" for e in item.effects):
+            return True
+        return not (cleans_packages and installs)
+    if role is Role.NOTHING:
+        tool = item.effects[0].tool if item.effects else ""
+        return tool not in ("set", "shopt")
+    if role is Role.NAVIGATE:
+        return not any(n > position and roles.role(fact, n) is Role.SETUP for n in keep)
+    return False
+
+
+def _without_comments(instruction: Instruction) -> Instruction:
+    """Return the instruction without the comments above it: they stand in the builder."""
+    blank = [line for line in instruction.leading.splitlines(keepends=True) if not line.strip()]
+    return instruction.with_leading(blank[0] if blank else "")
+
+
+def _source_and_place(path: str) -> str:
+    if any(char in path for char in " \t"):
+        return f'["{path}", "{path}"]'
+    return f"{path} {path}"
