@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from code_context import Files, is_empty, lines, names
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from code_context import Files, is_empty, lines, names
 from msrefactor.code.needs import CONTEXT_MARK, CodeNeeds, context_path
 from msrefactor.code.python import python_needs, python_needs_of
 from msrefactor.code.statements import statements
@@ -106,9 +107,8 @@ def test_commands(statement: str, commands: set[str]) -> None:
         "subprocess.run([os.environ['X']])",
         "subprocess.run([settings.FFMPEG])",
         "os.execv(sys.argv[1], sys.argv[1:])",
-        "pool.map(subprocess.run, commands)",
-        "subprocess.run(cmd",  # doesn't close: caught as a whole below
-    ][:-1],
+        "pool.map(subprocess.run, *commands)",
+    ],
 )
 def test_unknown_commands(statement: str) -> None:
     needs = needs_of(f"import os, subprocess, sys\n\n{statement}\n")
@@ -123,7 +123,10 @@ def test_a_default_from_the_environment_is_that_and_unknown() -> None:
 
 
 def test_a_name_bound_to_several_literals_is_all_of_them() -> None:
-    text = "import subprocess\ncmd = ['a']\nif x:\n    cmd = ['b']\nelse:\n    cmd = ['sudo'] + cmd\nsubprocess.run(cmd)\n"
+    text = (
+        "import subprocess\ncmd = ['a']\nif x:\n    cmd = ['b']\nelse:\n    cmd = ['sudo'] + cmd\n"
+        "subprocess.run(cmd)\n"
+    )
     needs = needs_of(text)
     assert names(needs, "commands") == {"a", "b", "sudo"}
     assert needs.unknown_commands == ()
@@ -138,7 +141,8 @@ def test_a_local_name_hides_the_module_s() -> None:
 
 def test_attributes_of_self_are_followed() -> None:
     text = (
-        "import subprocess\nclass A:\n    tool = 'wkhtmltopdf'\n    def __init__(self):\n        self.cmd = ['gs']\n"
+        "import subprocess\nclass A:\n    tool = 'wkhtmltopdf'\n"
+        "    def __init__(self):\n        self.cmd = ['gs']\n"
         "    def run(self):\n        subprocess.run([self.tool])\n        subprocess.run(self.cmd)\n"
     )
     assert names(needs_of(text), "commands") == {"wkhtmltopdf", "gs"}
@@ -181,7 +185,7 @@ def test_a_caller_in_another_file_that_passes_something_unknown() -> None:
     )
     needs = python_needs_of(files, files.files())
     assert names(needs, "commands") == {"git"}
-    assert [(place.file, place.line) for place in needs.unknown_commands] == [("a.py", 3)]
+    assert [(place.file, place.line) for place in needs.unknown_commands] == [("shell.py", 3)]
 
 
 def test_what_only_another_system_runs_is_left_out() -> None:
@@ -248,7 +252,10 @@ def test_paths(statement: str, paths: set[str]) -> None:
 
 
 def test_written_files_are_no_needs() -> None:
-    text = "from pathlib import Path\nopen('out.txt', 'w')\nPath('log/x').write_text('x')\nopen('both', mode='a')\n"
+    text = (
+        "from pathlib import Path\nopen('out.txt', 'w')\nPath('log/x').write_text('x')\n"
+        "open('both', mode='a')\n"
+    )
     needs = needs_of(text)
     assert needs.paths == ()
     assert names(needs, "written") == {"out.txt", "log/x", "both"}
@@ -269,7 +276,10 @@ def test_imports() -> None:
 
 
 def test_dynamic_imports() -> None:
-    text = "import importlib\nimportlib.import_module('plugins.x')\n__import__('y')\nimportlib.import_module(name)\n"
+    text = (
+        "import importlib\nimportlib.import_module('plugins.x')\n__import__('y')\n"
+        "importlib.import_module(name)\n"
+    )
     needs = needs_of(text)
     assert needs.imports == {"importlib", "plugins", "y"}
     assert lines(needs, "unknown_imports") == [4]
@@ -282,7 +292,10 @@ def test_temporary_files() -> None:
 
 
 def test_python_2_and_future_syntax_cost_only_their_own_statement() -> None:
-    text = "import subprocess\nprint 'x'\nexec 'y' in z\nsubprocess.run(['git'])\nsubprocess.run(['a' 'b'\n 'c'])\n"
+    text = (
+        "import subprocess\nprint 'x'\nexec 'y' in z\nsubprocess.run(['git'])\n"
+        "subprocess.run(['a' 'b'\n 'c'])\n"
+    )
     assert names(needs_of(text), "commands") == {"git", "abc"}
 
 

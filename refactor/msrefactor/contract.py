@@ -174,9 +174,9 @@ def config_differences(before: Config, after: Config) -> tuple[str, ...]:
             old, new = old or "root", new or "root"
         if old != new:
             found.append(f"{name}: {_shown(old)} became {_shown(new)}")
-    if isinstance(before.cmd, str) or isinstance(before.entrypoint, str):
-        if before.shell != after.shell:
-            found.append(f"shell: {_shown(before.shell)} became {_shown(after.shell)}")
+    uses_shell = isinstance(before.cmd, str) or isinstance(before.entrypoint, str)
+    if uses_shell and before.shell != after.shell:
+        found.append(f"shell: {_shown(before.shell)} became {_shown(after.shell)}")
     for key, value in before.labels.items():
         if after.labels.get(key) != value:
             found.append(f"label {key} is lost or changed")

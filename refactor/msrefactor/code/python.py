@@ -8,14 +8,13 @@ its function. What stays open is reported as unknown at the place that uses it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msrefactor.code.needs import (
     CONTEXT_MARK,
-    EMPTY,
     MAX_SOURCE,
     CodeNeeds,
     Findings,
@@ -166,7 +165,8 @@ _PROGRAM_NAMESPACES = frozenset({"sh", "plumbum.cmd", "plumbum.local", "plumbum.
 
 _TEMPORARY = "/" + "tmp"
 _OF_INTEREST = (
-    "subprocess", "import_module", "__import__", "system", "popen", "exec", "spawn", "which", "find_executable", "CDLL", "LoadLibrary",
+    "import_module", "__import__",
+    "subprocess", "system", "popen", "exec", "spawn", "which", "find_executable", "CDLL", "LoadLibrary",
     "WinDLL", "find_library", "dlopen", "pexpect", "plumbum", "import sh", "from sh", "open(", "open (",
     "Path(", "listdir", "scandir", "os.walk", "glob", "anyio", "trio", "delegator", "sarge", "invoke",
     "EasyProcess", "PyDLL", "sqlite3", "tempfile", _TEMPORARY, "ZipFile", "getoutput", "psutil", "path.join",
@@ -203,8 +203,9 @@ def python_needs_of(context: SourceReader, files: Iterable[str]) -> CodeNeeds:
             modules.append(module)
         elif _is_of_interest(text):
             found.append(CodeNeeds(unknown_commands=(Evidence(path, None, "is not understood"),)))
+    world = _World(tuple(modules), is_whole=True)
     for module in modules:
-        module.world = modules
+        module.world = world
     found.extend(module.needs() for module in modules)
     return merged_needs(found)
 
@@ -234,6 +235,19 @@ class _Callers:
     """False when the function is mentioned in another way, or something else may be meant."""
 
 
+@dataclass(slots=True)
+class _World:
+    """The files that can call each other's functions."""
+
+    modules: tuple[_Module, ...]
+    is_whole: bool
+    """Whether these are all files of the program."""
+    effort: int = 20_000
+    """How many more calls may be looked into; past that, what they pass is unknown."""
+    resolving: set[tuple[str, int, str]] = field(default_factory=set)
+    """The parameters that are being looked up: file, function, name."""
+
+
 class _Module:
     """One file while it is read."""
 
@@ -243,9 +257,8 @@ class _Module:
         self.source = Source(path, cut, {}, resolve_parameter=self.given)
         self.imported: dict[int, tuple[tuple[str, str], ...]] = {}
         self.callers: dict[str, _Callers] = {}
-        self.world: Sequence[_Module] = ()
-        """All files of the program; empty when only this one is known."""
-        self.resolving: set[tuple[int, str]] = set()
+        self.world = _World((self,), is_whole=False)
+        self.known_parameters: dict[tuple[int, str], Values | None] = {}
         self.skipped: dict[int, bool] = {-1: False}
 
     @staticmethod
@@ -419,6 +432,9 @@ class _Module:
                 reported.update(id(one) for one in walk(argument))
             return
         dotted = self.source.dotted(call.func) or ""
+        if dotted in {"importlib.import_module", "__import__", "builtins.__import__"}:
+            self.read_dynamic_import(index, call)
+            return
         owner, _, last = dotted.rpartition(".")
         if (
             owner in {"sh", "plumbum.cmd"}
@@ -607,43 +623,58 @@ class _Module:
 
     # Parameters
 
-    def given(self, function: int, name: str, position: int) -> Values:
-        """Return what the calls of a function pass for a parameter, () when there are none.
+    def given(self, function: int, name: str, position: int) -> Values | None:
+        """Return what the calls of a function pass for a parameter, None when nothing is known.
 
-        `UNKNOWN` is among them when there may be calls that can't be seen.
+        `UNKNOWN` is among the values when there may be calls that can't be seen.
         """
+        key = (function, name)
+        resolving = self.world.resolving
+        place = (self.source.path, function, name)
+        if place in resolving:
+            return ()  # the function calls itself with what it was given
+        if key not in self.known_parameters:
+            if len(resolving) > 4 or self.world.effort <= 0:
+                return None
+            resolving.add(place)
+            try:
+                values = self.passed(function, name, position)
+            finally:
+                resolving.discard(place)
+            if resolving:
+                return values
+            self.known_parameters[key] = values
+        return self.known_parameters[key]
+
+    def passed(self, function: int, name: str, position: int) -> Values | None:
         import libcst as cst
 
-        key = (function, name)
         node = self.source.parsed(function)
         definition = (
             next((one for one in walk(node) if isinstance(one, cst.FunctionDef)), None) if node else None
         )
-        if definition is None or key in self.resolving or len(self.resolving) > 4:
-            return ()
+        if definition is None:
+            return None
         called = definition.name.value
         is_method = self.is_method(function)
         is_private = called.startswith("_") and not called.endswith("__")
-        is_complete = (bool(self.world) or is_private) and not self.is_registered(function)
-        self.resolving.add(key)
-        try:
-            found: list[Value] = []
-            for module in self.world or (self,):
-                if called not in module.text:
-                    continue
-                callers = module.callers_of(called, self, is_method=is_method)
-                is_complete = is_complete and callers.is_complete
-                for index, call in callers.calls:
-                    argument = _passed(call, name, position - is_method)
-                    if argument is not None:
-                        found.extend(module.source.values(argument, module.source.own_scope(index)))
-                    elif not _omits(call, definition, name, position - is_method):
-                        found.append(UNKNOWN)
-        finally:
-            self.resolving.discard(key)
+        is_complete = (self.world.is_whole or is_private) and not self.is_registered(function)
+        found: list[Value] = []
+        for module in self.world.modules:
+            if called not in module.text:
+                continue
+            callers = module.callers_of(called, self, is_method=is_method)
+            is_complete = is_complete and callers.is_complete
+            for index, call in callers.calls:
+                self.world.effort -= 1
+                argument = _passed(call, name, position - is_method)
+                if argument is not None and self.world.effort > 0:
+                    found.extend(module.source.values(argument, module.source.own_scope(index)))
+                elif argument is not None or not _omits(call, definition, name):
+                    found.append(UNKNOWN)
         if not is_complete:
             found.append(UNKNOWN)
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(found)) or None
 
     def is_method(self, function: int) -> bool:
         scope = self.source.statements[function].scope
@@ -752,7 +783,7 @@ _PLAIN_DECORATORS = (
 """Decorators that give back something that is called as the function is."""
 
 
-def _omits(call: cst.Call, definition: cst.FunctionDef, name: str, position: int) -> bool:
+def _omits(call: cst.Call, definition: cst.FunctionDef, name: str) -> bool:
     """Whether a call leaves the parameter to its default, which is known already."""
     parameters = (*definition.params.params, *definition.params.kwonly_params)
     has_default = any(one.name.value == name and one.default is not None for one in parameters)

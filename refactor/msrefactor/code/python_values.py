@@ -80,8 +80,8 @@ class Source:
     """Local name to the dotted name that was imported."""
     stars: tuple[str, ...] = ()
     """Modules imported with `*`."""
-    resolve_parameter: Callable[[int, str, int], Values] | None = None
-    """Gives what callers pass: function statement, parameter's name and position."""
+    resolve_parameter: Callable[[int, str, int], Values | None] | None = None
+    """Gives what callers pass: function statement, parameter's name and position; None when unknown."""
     _parsed: dict[int, cst.CSTNode | None] = field(default_factory=dict)
     _bindings: dict[str, tuple[Binding, ...]] = field(default_factory=dict)
     _active: dict[tuple[str, int], list[Value]] = field(default_factory=dict)
@@ -355,10 +355,9 @@ class Source:
             default = tuple(
                 value for value in self.values(binding.node, self.statements[binding.scope].scope, depth)
             )
-        given = self.resolve_parameter and self.resolve_parameter(binding.scope, name, binding.index)
-        if not given:
-            return (*default, UNKNOWN)
-        return (*default, *given)
+        resolve = self.resolve_parameter
+        given = resolve(binding.scope, name, binding.index) if resolve is not None else None
+        return (*default, *(given if given is not None else (UNKNOWN,)))
 
     def _elements(self, node: cst.BaseExpression, scope: int, depth: int) -> Values:
         import libcst as cst

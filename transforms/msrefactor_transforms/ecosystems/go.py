@@ -673,7 +673,7 @@ def _minimal_files(view: View, facts: StageFacts, wants: Wants, last: int, runti
         found.append(Artifact("/etc/passwd", last, "USER names a user"))
         found.append(Artifact("/etc/group", last, "USER names a user"))
     if wants.code.writes_temp:
-        found.append(Artifact("/tmp", last, "temporary files are made"))  # noqa: S108
+        found.append(Artifact("/tmp", last, "temporary files are made"))
     return found
 
 

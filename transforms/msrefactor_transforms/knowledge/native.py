@@ -46,7 +46,8 @@ class NativePackage:
         That nothing is needed is said only of rows that were checked.
         """
         if system == "alpine":
-            return self.run["alpine"] or (() if self._needs_nothing else None)
+            # The wheels that were read are for glibc; for musl there may be none, and then it is compiled.
+            return self.run["alpine"] or (() if self.state == "pure" and self._needs_nothing else None)
         if self._needs_nothing:
             return ()
         if system != "debian" or not releases or any(not self.run.get(release) for release in releases):

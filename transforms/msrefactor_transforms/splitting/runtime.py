@@ -121,9 +121,10 @@ def _bring_package_lists(question: Question, replayed: dict[int, Instruction]) -
 def _replayed(question: Question, roles: Roles, cut: Cut, fact: Fact, tally: Tally) -> Instruction | None:
     if fact.keyword in FINAL_ONLY:
         return fact.instruction
-    if fact.keyword == "ENV" and fact.index <= cut.last:
-        if all(name in question.plan.build_environment for name, _ in fact.instruction.pairs):
-            return None
+    is_before = fact.index <= cut.last
+    names = {name for name, _ in fact.instruction.pairs} if fact.keyword == "ENV" else set()
+    if names and is_before and names <= question.plan.build_environment:
+        return None
     if fact.keyword in CONFIGURATION:
         is_in_builder = fact.index <= cut.last
         return _without_comments(fact.instruction) if is_in_builder else fact.instruction
@@ -197,10 +198,13 @@ def _replayed_run(question: Question, roles: Roles, cut: Cut, fact: Fact, tally:
     acting = [n for n in keep if roles.role(fact, n) in (Role.SETUP, Role.PACKAGES)]
     if not acting:
         return None
-    if not any(roles.role(fact, n) is not Role.PACKAGES or _is_install(fact.items[n]) for n in acting):
-        # only `apt-get update`, upgrades aside, is left: it has nothing to serve
-        if not any(_is_upgrade(fact.items[n]) for n in acting):
-            return None
+    if all(
+        roles.role(fact, n) is Role.PACKAGES
+        and not _is_install(fact.items[n])
+        and not _is_upgrade(fact.items[n])
+        for n in acting
+    ):
+        return None  # only `apt-get update` is left, and it has nothing to serve
     keep = [n for n in keep if not _is_pointless(roles, fact, n, keep, installs)]
     whole = len(keep) == len(fact.items)
     instruction = fact.instruction
