@@ -539,11 +539,13 @@ def _shell(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effec
 
 
 _MANY: Mapping[Reader, str] = {
-    _nothing: "true : echo printf test [ [[ set shopt which type command ls cat pwd env id whoami uname sleep date "
-    "head tail grep egrep awk cut sort uniq tr wc sha256sum md5sum sha512sum sha1sum stat du df file "
-    "getconf nproc arch exit false wait trap read ps kill ulimit umask basename dirname realpath readlink "
-    "seq diff cmp ldd hostname locale strings jq yq rev expr let hash alias history tree base64 break "
-    "continue return shift local declare typeset",
+    _nothing: (
+        "true : echo printf test [ [[ set shopt which type command ls cat pwd env id whoami uname "
+        "sleep date head tail grep egrep awk cut sort uniq tr wc sha256sum md5sum sha512sum sha1sum "
+        "stat du df file getconf nproc arch exit false wait trap read ps kill ulimit umask basename "
+        "dirname realpath readlink seq diff cmp ldd hostname locale strings jq yq rev expr let hash "
+        "alias history tree base64 break continue return shift local declare typeset"
+    ),
     _gate: "hadolint shellcheck",
     _navigate: "cd export unset pushd popd",
     _makes: "mkdir touch",

@@ -416,7 +416,7 @@ def copied_sources(dockerfile: Dockerfile) -> tuple[tuple[str, ...], ...]:
                 current.update(lasting)  # an ENV beats an ARG of the same name, wherever it stands
             group = tuple(_sources(instruction, current))
             if number and all(source.startswith("/") for source in group):
-                # an absolute source after the first stage: what is meant is an earlier stage, --from is forgotten
+                # an absolute source after the first stage means an earlier stage: --from is forgotten
                 continue
             if group:
                 groups.append(group)

@@ -122,7 +122,7 @@ def _reference(view: View, stage: int) -> str:
 
 
 def _place(instructions: list[Instruction]) -> int:
-    """Return where a copy of dependencies goes: before the first copy, else before what starts the program."""
+    """Return where a copy of dependencies goes: before the first copy, else before the start command."""
     for index, instruction in enumerate(instructions[1:], 1):
         if instruction.keyword in ("COPY", "ADD", "CMD", "ENTRYPOINT", "HEALTHCHECK", "EXPOSE"):
             return index

@@ -179,7 +179,7 @@ def _only(plans: list[SplitPlan | Refused]) -> SplitPlan | Outcome:
 
 
 def _holds_build_tools(facts: StageFacts) -> bool:
-    """Whether the image has compilers, by its base or by what is installed: a split could leave them behind."""
+    """Whether the image has compilers, by its base or by what is installed."""
     if facts.base.variant == "full" and facts.base.family not in ("debian", "ubuntu", "unknown"):
         return True
     return any(
