@@ -24,7 +24,7 @@ from msrefactor.code.needs import (
     merged_needs,
 )
 from msrefactor.code.shell import arguments_of, started_by
-from msrefactor.code.tokens import Code, Token, arguments, closing, split
+from msrefactor.code.tokens import Code, Token, arguments, closing, is_mark, is_name, split
 from msrefactor.model import Evidence
 
 __all__ = ["GoModule", "go_needs", "go_needs_of", "main_packages", "read_module"]
@@ -32,6 +32,7 @@ __all__ = ["GoModule", "go_needs", "go_needs_of", "main_packages", "read_module"
 UNKNOWN = "\0"
 """Stands for text that only the running program knows."""
 _ITSELF = "/proc/self/exe"
+_MAX_VALUES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,11 +228,11 @@ _Lists: TypeAlias = dict[str, tuple[tuple[str, ...], ...]]
 
 def _read_constants(
     code: Sequence[Token],
-) -> tuple[_Constants, dict[str, tuple[tuple[str, ...], ...]], _Constants]:
+) -> tuple[_Constants, _Lists, _Constants]:
     """Return what names are given: texts, lists of texts, and texts at package level."""
-    texts: _Constants = {}
-    lists: _Lists = {}
-    outer: _Constants = {}
+    texts: dict[str, dict[str, None]] = {}
+    lists: dict[str, dict[tuple[str, ...], None]] = {}
+    outer: dict[str, dict[str, None]] = {}
     depth = 0
     group = False
     for at, token in enumerate(code):
@@ -242,27 +243,41 @@ def _read_constants(
         elif token.text in {"}", ")"} and token.kind == "mark":
             depth -= 1
             group = group and depth > 0
-        if token.kind != "name" or at + 2 >= len(code):
+        if token.kind != "name" or at + 2 >= len(code) or is_mark(code, at - 1, "."):
             continue
-        if at and code[at - 1].text == ".":
+        if token.text == "func" and is_mark(code, at + 1, "("):
+            # What a function without a name is given isn't known; a receiver does no harm here.
+            for parameter in arguments(code, at + 1)[0]:
+                if parameter and parameter[0].kind == "name":
+                    texts.setdefault(parameter[0].text, {}).setdefault(UNKNOWN)
             continue
         # `name string = "x"`, `name = "x"`, `name := "x"`, `name, err := f()`; not `name == "x"`.
         equals = at + 2 if code[at + 1].text == "string" else at + 1
-        if code[at + 1].text == "," and code[at + 2].kind == "name":
-            equals = at + 3
+        is_one_of_several = False
+        while is_mark(code, equals, ",") and is_name(code, equals + 1) and equals < at + 12:
+            equals += 2
+            is_one_of_several = True
         if equals + 1 >= len(code) or code[equals].text not in {"=", ":="} or code[equals + 1].text == "=":
             continue
-        if equals == at + 3 and "," in [following.text for following in code[equals + 1 : equals + 3]]:
+        if is_one_of_several and not is_name(code, equals + 1, "os"):
+            texts.setdefault(token.text, {}).setdefault(UNKNOWN)
             continue
         value = _constant_at(code, equals + 1)
         words = _list_at(code, equals + 1)
         if words is not None:
-            lists[token.text] = (*lists.get(token.text, ()), words)
+            lists.setdefault(token.text, {}).setdefault(words)
         else:
-            texts[token.text] = (*texts.get(token.text, ()), value)
+            texts.setdefault(token.text, {}).setdefault(value)
             if depth == 0 or (group and depth == 1):
-                outer[token.text] = (*outer.get(token.text, ()), value)
-    return texts, lists, outer
+                outer.setdefault(token.text, {}).setdefault(value)
+    return _frozen(texts), {name: tuple(found) for name, found in lists.items()}, _frozen(outer)
+
+
+def _frozen(given: Mapping[str, Mapping[str, None]]) -> _Constants:
+    return {
+        name: (*list(found)[:_MAX_VALUES], UNKNOWN) if len(found) > _MAX_VALUES else tuple(found)
+        for name, found in given.items()
+    }
 
 
 def _constant_at(code: Sequence[Token], at: int) -> str:

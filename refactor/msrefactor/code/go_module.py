@@ -126,7 +126,7 @@ def go_files(context: SourceReader, directory: str) -> dict[str, list[str]]:
         if above and above != top:
             continue
         found.setdefault(folder or ".", []).append(path)
-    return found
+    return dict(sorted(found.items()))
 
 
 def reachable_packages(

@@ -127,6 +127,7 @@ Group: TypeAlias = Sequence[Token]
 class _Function:
     name: str
     parameters: tuple[str, ...]
+    parameters_at: int
     name_at: int
     start: int
     end: int
@@ -150,6 +151,8 @@ class _Source:
     """Per stream, by start."""
     starts: list[list[tuple[int, int]]] = field(default_factory=list)
     """Of each function the line and the token that it starts at."""
+    parameter_places: list[frozenset[int]] = field(default_factory=list)
+    """Per stream the tokens at which the parameters of named functions start."""
     definitions: list[frozenset[int]] = field(default_factory=list)
     """Per stream the tokens that name a function where it is defined."""
     passes_on: list[tuple[str, int, str, Evidence]] = field(default_factory=list)
@@ -231,8 +234,10 @@ def _source(path: str, text: str) -> _Source | None:
         source.functions.append(functions)
         source.starts.append([(stream[function.start].line, function.start) for function in functions])
         source.definitions.append(frozenset(function.name_at for function in functions))
+        source.parameter_places.append(frozenset(function.parameters_at for function in functions))
         _read_imports(source, stream)
         _read_constants(source, index, stream)
+        _read_other_bindings(source, index, stream)
     _read_aliases(source)
     return source
 
@@ -304,7 +309,7 @@ def _read_import(source: _Source, code: Sequence[Token], at: int) -> None:
         return
     end = at + 1
     while end < len(code) and end < at + 400 and code[end].kind != "string" and not is_mark(code, end, ";"):
-        if is_mark(code, end, "=") or is_mark(code, end, "("):
+        if is_mark(code, end, "=") or is_mark(code, end, "(") or is_name(code, end, "import"):
             return
         end += 1
     if end >= len(code) or code[end].kind != "string":
@@ -399,6 +404,28 @@ def _read_constants(source: _Source, index: int, code: Sequence[Token]) -> None:
         if is_mark(code, target - 1, "."):
             name = f"this.{name}"
         source.constants.setdefault(name, []).append((index, _expression(code, at + 1)))
+
+
+def _read_other_bindings(source: _Source, index: int, code: Sequence[Token]) -> None:
+    """Record the names that get something that can't be followed: patterns, loops, nameless functions."""
+    named = source.parameter_places[index]
+    for at, token in enumerate(code):
+        bound: Sequence[Token] = ()
+        if token.kind == "name" and token.text in {"const", "let", "var"}:
+            if is_mark(code, at + 1, "{") or is_mark(code, at + 1, "["):
+                bound = code[at + 2 : min(closing(code, at + 1), at + 200)]
+            elif is_name(code, at + 2, "of") or is_name(code, at + 2, "in"):
+                bound = code[at + 1 : at + 2]
+        elif token.kind == "name" and token.text in {"function", "catch"} and is_mark(code, at + 1, "("):
+            if at + 1 not in named:
+                bound = code[at + 2 : min(closing(code, at + 1), at + 200)]
+        elif token.kind == "mark" and token.text == "=>":
+            start = _start_of_parameters(code, at)
+            if start not in named:
+                bound = code[start:at]
+        for one in bound:
+            if one.kind == "name":
+                source.constants.setdefault(one.text, []).append((index, ()))
 
 
 def _expression(code: Sequence[Token], at: int) -> Group:
@@ -533,13 +560,19 @@ def _add_function(
         body = arrow + 1
         if not is_mark(code, body, "{"):
             expression = _expression(code, body)
-            found.append(_Function(code[name_at].text, parameters, name_at, name_at, body + len(expression)))
+            found.append(
+                _Function(
+                    code[name_at].text, parameters, parameters_at, name_at, name_at, body + len(expression)
+                )
+            )
             return
     else:
         body = end
         while body < len(code) and body < end + 60 and not is_mark(code, body, "{"):
             body += 1
-    found.append(_Function(code[name_at].text, parameters, name_at, name_at, closing(code, body)))
+    found.append(
+        _Function(code[name_at].text, parameters, parameters_at, name_at, name_at, closing(code, body))
+    )
 
 
 def _parameter(group: Group) -> str:
@@ -850,7 +883,8 @@ def _token_values(source: _Source, index: int, token: Token, depth: int) -> tupl
         return (UNKNOWN,)
     source.active.add(token.text)
     try:
-        return tuple(value for stream, group in given[:20] for value in _values(source, stream, group, depth))
+        values = [value for stream, group in given[:20] for value in _values(source, stream, group, depth)]
+        return (*values, UNKNOWN) if len(given) > 20 else tuple(values)
     finally:
         source.active.discard(token.text)
 

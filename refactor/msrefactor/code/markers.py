@@ -19,6 +19,7 @@ LINUX = {
 
 _TOKEN = re.compile(r"""\s*(?:(\(|\))|('[^']*'|"[^"]*")|(===|==|!=|~=|<=|>=|<|>)|([A-Za-z_.][\w.]*))""")
 _NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(\[[^\]]*\])?\s*")
+_SPECIFIER = re.compile(r"(?:===|==|!=|~=|<=|>=|<|>)\s*\S+")
 _PINNED = re.compile(r"={2,3}\s*([^,;\s*]+)$")
 
 
@@ -55,7 +56,7 @@ def requirement(text: str) -> Requirement | None:
         return Requirement(normalised(match[1]), extras, None, url.strip(), marker.strip())
     specifiers, _, marker = rest.partition(";")
     specifiers = specifiers.strip().removeprefix("(").removesuffix(")").strip()
-    if specifiers and specifiers[0] not in "=<>!~":
+    if specifiers and not all(_SPECIFIER.fullmatch(one.strip()) for one in specifiers.rstrip(",").split(",")):
         return None
     pinned = _PINNED.match(specifiers)
     return Requirement(normalised(match[1]), extras, pinned[1] if pinned else None, None, marker.strip())

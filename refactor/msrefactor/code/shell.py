@@ -220,18 +220,13 @@ def _start_of_unknown(argument: Argument) -> Start:
 def _literal_tail(argument: Argument) -> str:
     """Return what stands behind the last expansion of a word, without quotes."""
     text = argument.text
-    at = max(text.rfind("$"), text.rfind("`"))
-    if at < 0 or not argument.text:
-        return ""
-    if text[at] == "`":
-        at += 1
-    elif text[at + 1 : at + 2] in {"{", "("}:
-        at = max(text.rfind("}"), text.rfind(")")) + 1
-    else:
-        at += 1
+    dollar = text.rfind("$")
+    at = max(text.rfind(")"), text.rfind("}"), text.rfind("`")) + 1
+    if dollar >= at:
+        at = dollar + 1
         while at < len(text) and (text[at].isalnum() or text[at] == "_"):
             at += 1
-    return text[at:].replace('"', "").replace("'", "")
+    return text[at:].replace('"', "").replace("'", "") if at else ""
 
 
 def _file_start(kind: Literal["script", "source"], argument: Argument) -> Start:

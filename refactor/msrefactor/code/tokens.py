@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-MAX_ARGUMENTS = 4000
+MAX_ARGUMENTS = 600
 """Tokens of one argument list that are kept; longer ones are data."""
 
 
@@ -51,9 +51,9 @@ def is_name(code: Sequence[Token], at: int, text: str = "") -> bool:
 
 
 def closing(code: Sequence[Token], at: int) -> int:
-    """Return the place behind the partner of the bracket at `at`."""
+    """Return the place behind the partner of the bracket at `at`; right behind it when there is none."""
     if isinstance(code, Code):
-        return code.ends.get(at, len(code))
+        return code.ends.get(at, at + 1)
     depth = 0
     while at < len(code):
         if code[at].kind == "mark":
