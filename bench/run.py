@@ -74,11 +74,14 @@ def parsing() -> list[tuple[str, str]]:
     ).read_text()
     body = typical.partition("\n")[2]
     one = call_seconds(lambda: [parse(typical) for _ in range(100)]) / 100
-    short, long = (call_seconds(lambda n=n: parse("FROM x\n" + body * n), 3) for n in (100, 800))
-    script = "apt-get update && apt-get install -y a b c; "
-    few, many = (
-        call_seconds(lambda n=n: parse_script.__wrapped__(script * n + "true"), 3) for n in (100, 800)
-    )
+    unit = "apt-get update && apt-get install -y a b c; "
+
+    def parse_times(count: int) -> float:
+        return call_seconds(lambda: parse("FROM x\n" + body * count), 3)
+
+    def split_times(count: int) -> float:
+        return call_seconds(lambda: parse_script.__wrapped__(unit * count + "true"), 3)
+
     return [
         ("parse a typical file", f"{one * 1000:.2f} ms"),
         ("parse 8 times the text", f"{parse_times(800) / parse_times(100):.1f} x the time"),
