@@ -192,6 +192,12 @@ def resolved(
             refusal = refusal or Refused(
                 "compiles-at-start", f"`{command}` is started, which only builds should need", (evidence,)
             )
+        elif provider is None and command in lost and not lost[command]:
+            refusal = refusal or Refused(
+                "need-not-found",
+                f"`{command}` is in {base.reference.text} only, and no package has it",
+                (evidence,),
+            )
         elif provider is None and command in lost:
             package = lost[command]
             packages.append(RuntimePackage(package, evidence, f"`{command}` is started"))
@@ -225,7 +231,8 @@ def resolved(
             )
     unique: dict[str, RuntimePackage] = {}
     for package_need in packages:
-        if package_need.name not in kept:
+        # the plan's own are among `kept` already, as they were asked for from the start
+        if package_need.name not in kept or package_need in plan.packages:
             unique.setdefault(package_need.name, package_need)
     needs.extend(
         Need(NeedKind.PACKAGE, one.name, one.evidence, "installed in the final stage")
