@@ -255,12 +255,12 @@ def starts(view: View, facts: StageFacts) -> tuple[Start, ...]:
         if command is not None and command.keyword == "CMD":
             launch = command.exec_form
             text = None if launch is not None else command.arguments
-            found.append(Start("healthcheck", launch, text, _evidence(health, view.name)))
+            found.append(Start("healthcheck", launch, text, evidence_of(health, view.name)))
         elif health.exec_form is not None:
-            found.append(Start("healthcheck", health.exec_form, None, _evidence(health, view.name)))
+            found.append(Start("healthcheck", health.exec_form, None, evidence_of(health, view.name)))
         elif health.arguments.upper().startswith("CMD"):
             found.append(
-                Start("healthcheck", None, health.arguments[3:].strip(), _evidence(health, view.name))
+                Start("healthcheck", None, health.arguments[3:].strip(), evidence_of(health, view.name))
             )
     has_entry = entry is not None and not (entry.exec_form and _is_script(entry.exec_form[-1], facts))
     for use in view.uses:
@@ -288,8 +288,10 @@ def _is_script(word: str, facts: StageFacts) -> bool:
 
 def _start(kind: str, instruction: Instruction, name: str, argv: tuple[str, ...] | None) -> Start:
     text = instruction.arguments if instruction.exec_form is None else None
-    return Start(kind, argv if text is None else None, text, _evidence(instruction, name))
+    return Start(kind, argv if text is None else None, text, evidence_of(instruction, name))
 
 
-def _evidence(instruction: Instruction, name: str) -> Evidence:
-    return Evidence(name, instruction.line, " ".join(instruction.source.split()))
+def evidence_of(instruction: Instruction, name: str) -> Evidence:
+    """Return an instruction as evidence: its words in one line, without continuation marks, cut if long."""
+    text = " ".join(f"{instruction.keyword_text} {instruction.text}".split())
+    return Evidence(name, instruction.line, text if len(text) <= 120 else text[:117] + "...")

@@ -40,7 +40,7 @@ import posixpath
 
 from msrefactor.code.shell import arguments_of, started_by, starts_in
 from msrefactor.commands import is_waste
-from msrefactor.contract import starts
+from msrefactor.contract import evidence_of, starts
 from msrefactor.facts import StageFacts
 from msrefactor.model import Change, Changed, Evidence, Outcome, Phase, Refused, Transform, Unchanged, View
 from msrefactor.tree import Dockerfile, Instruction, Stage
@@ -182,7 +182,7 @@ def _makes(path: str, facts: StageFacts) -> bool:
 
 
 def _evidence(view: View, instruction: Instruction) -> Evidence:
-    return Evidence(view.name, instruction.line, " ".join(instruction.source.split())[:160])
+    return evidence_of(instruction, view.name)
 
 
 # ------------------------------------------------------------------------------------- program missing

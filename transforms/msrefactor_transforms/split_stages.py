@@ -33,6 +33,7 @@ Refuses with the obstacle's name: ``onbuild``, ``windows``, ``base-unknown``, ``
 from __future__ import annotations
 
 from msrefactor.commands import PackageCall
+from msrefactor.contract import evidence_of
 from msrefactor.facts import Role, StageFacts, stage_facts
 from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import BaseImage, describe
@@ -121,13 +122,12 @@ def _artifact_changes(view: View, facts: StageFacts, slices: Slices) -> list[Cha
     made = []
     for artifact in slices.artifacts:
         fact = facts.facts[artifact.after]
-        text = " ".join(fact.instruction.source.split())
         made.append(
             Change(
                 f"copy {artifact.path} from the builder: {artifact.why}" if artifact.why else
                 f"copy {artifact.path} from the builder",
                 line=fact.line,
-                evidence=(Evidence(view.name, fact.line, text[:120]),),
+                evidence=(evidence_of(fact.instruction, view.name),),
             )
         )  # fmt: skip
     return made
@@ -153,7 +153,7 @@ def _unfit(view: View, facts: StageFacts) -> Outcome | None:
     stage = facts.stage
     for instruction in stage.instructions:
         if instruction.keyword == "ONBUILD":
-            evidence = Evidence(view.name, instruction.line, " ".join(instruction.source.split()))
+            evidence = evidence_of(instruction, view.name)
             return Refused("onbuild", "the image runs steps in the builds of others", (evidence,))
     if facts.base.system == "windows":
         return Refused("windows", f"{facts.base.reference.text} is a Windows image", (_from(view, stage),))
@@ -193,13 +193,13 @@ def _holds_build_tools(facts: StageFacts) -> bool:
 def _opaque(view: View, facts: StageFacts) -> Refused | None:
     for fact, effect in facts.effects():
         if effect.role is Role.OPAQUE:
-            evidence = Evidence(view.name, fact.line, " ".join(fact.instruction.source.split())[:160])
+            evidence = evidence_of(fact.instruction, view.name)
             return effect.refusal or Refused("opaque-step", effect.why, (evidence,))
     return None
 
 
 def _from(view: View, stage: Stage) -> Evidence:
-    return Evidence(view.name, stage.instructions[0].line, " ".join(stage.instructions[0].source.split()))
+    return evidence_of(stage.instructions[0], view.name)
 
 
 def _expanded(view: View, image: str) -> str:

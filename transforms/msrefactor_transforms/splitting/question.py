@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from msrefactor.commands import PackageCall
+from msrefactor.contract import evidence_of
 from msrefactor.facts import Effect, Fact, StageFacts
 from msrefactor.knowledge.images import BaseImage
 from msrefactor.model import Evidence, Refused, View
@@ -69,7 +70,7 @@ class Question:
         """Return what to raise when the split can't go on."""
         evidence: tuple[Evidence, ...] = ()
         if fact is not None:
-            evidence = (Evidence(self.view.name, fact.line, " ".join(fact.instruction.source.split())[:120]),)
+            evidence = (evidence_of(fact.instruction, self.view.name),)
         return Obstacle(Refused(code, detail, evidence))
 
 
