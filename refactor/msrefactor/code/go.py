@@ -16,6 +16,7 @@ from msrefactor.code.go_module import GoModule, go_files, main_packages, reachab
 from msrefactor.code.go_tokens import imports_in, is_built, tokens
 from msrefactor.code.needs import (
     EMPTY,
+    FOREIGN_ENDINGS,
     MAX_SOURCE,
     CodeNeeds,
     Findings,
@@ -157,8 +158,7 @@ class _Source:
     """Every name that is given a list of texts."""
     functions: list[_Function]
     findings: Findings
-    passes_on: list[tuple[str, int, str, Evidence]] = field(default_factory=list)
-    """Function, position of its parameter, what it is used for, and where."""
+    passes_on: list[_PassedOn] = field(default_factory=list)
     function_lines: list[int] = field(default_factory=list)
 
 
@@ -167,9 +167,20 @@ class _Function:
     name: str
     parameters: tuple[str, ...]
     is_variadic: bool
+    is_method: bool
     name_at: int
     start: int
     end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _PassedOn:
+    """A parameter that is used as a program, library or path; the callers tell what it is."""
+
+    function: _Function
+    position: int
+    kind: str
+    place: Evidence
 
 
 def _source(path: str, text: str) -> _Source | None:
@@ -313,7 +324,8 @@ def _functions(code: Sequence[Token]) -> list[_Function]:
             continue
         start = at
         at += 1
-        if at < len(code) and code[at].text == "(":
+        is_method = is_mark(code, at, "(")
+        if is_method:
             _, at = arguments(code, at)
         if at >= len(code) or code[at].kind != "name":
             continue
@@ -331,15 +343,18 @@ def _functions(code: Sequence[Token]) -> list[_Function]:
         end = closing(code, at)
         is_variadic = bool(groups) and any(token.text == "..." for token in groups[-1])
         parameters = tuple(group[0].text if group else "" for group in groups)
-        found.append(_Function(name, parameters, is_variadic, name_at, start, end))
+        found.append(_Function(name, parameters, is_variadic, is_method, name_at, start, end))
         at = end
     return found
 
 
 def _scan(source: _Source, constants: Mapping[str, tuple[str, ...]]) -> None:
     code = source.tokens
+    skipped = _other_systems(code)
     for at, token in enumerate(code):
         if token.kind != "name" or at + 1 >= len(code) or code[at + 1].text not in {"(", "{"}:
+            continue
+        if at in skipped:
             continue
         if at < 2 or code[at - 1].text != ".":
             continue
@@ -355,6 +370,22 @@ def _scan(source: _Source, constants: Mapping[str, tuple[str, ...]]) -> None:
         if call is not None:
             groups, _ = arguments(code, at + 1)
             _use(source, constants, call, at, groups)
+
+
+def _other_systems(code: Code) -> frozenset[int]:
+    """Return the tokens of blocks that only run elsewhere: `if runtime.GOOS == "windows" { … }`."""
+    found: set[int] = set()
+    for at, token in enumerate(code):
+        if token.text == "GOOS" and is_name(code, at - 2, "runtime") and is_name(code, at - 3, "if"):
+            signs = [code[at + 1].text, code[at + 2].text] if at + 5 < len(code) else []
+            if signs == ["=", "="] and code[at + 3].kind == "string" and code[at + 3].text != "linux":
+                if is_mark(code, at + 4, "{"):
+                    found.update(range(at + 4, closing(code, at + 4)))
+            elif signs == ["!", "="] and code[at + 3].text == "windows" and is_mark(code, at + 4, "{"):
+                end = closing(code, at + 4)
+                if is_name(code, end, "else") and is_mark(code, end + 1, "{"):
+                    found.update(range(end + 1, closing(code, end + 1)))
+    return frozenset(found)
 
 
 def _place(source: _Source, line: int) -> Evidence:
@@ -378,14 +409,16 @@ def _use(
             return
         rest = [_one(_values(source, constants, group)) for group in given[1:]]
         for value in _values(source, constants, given[0]):
-            if value == UNKNOWN and _passed_on(source, at, given[0], "command", place):
+            if value == UNKNOWN and _passed_on(source, given[0], "command", place):
+                for default in _defaults(constants, given[0]):
+                    _use_command(source.findings, place, (default, *rest))
                 continue
             _use_command(source.findings, place, (value, *rest))
         return
     for group in given:
         values = _values(source, constants, group)
-        if values == (UNKNOWN,) and _passed_on(source, at, group, call.kind, place):
-            continue
+        if call.kind != "hint" and values == (UNKNOWN,) and _passed_on(source, group, call.kind, place):
+            values = _defaults(constants, group)
         for value in values:
             _use_value(place, source.findings, call.kind, value, groups)
 
@@ -396,7 +429,7 @@ def _use_value(
     if kind == "program":
         _use_command(findings, place, (value,))
     elif kind == "which":
-        if UNKNOWN not in value and value:
+        if UNKNOWN not in value and value not in {"", _ITSELF}:
             findings.commands.append((value, place))
     elif kind == "library":
         if UNKNOWN in value:
@@ -428,7 +461,8 @@ def _use_command(findings: Findings, place: Evidence, argv: Sequence[str]) -> No
         return
     for start in started_by(arguments_of(None if UNKNOWN in word else word for word in argv)):
         if start.kind == "program" and not start.is_relative_to_script:
-            findings.commands.append((start.name, place))
+            if not start.name.endswith(FOREIGN_ENDINGS):
+                findings.commands.append((start.name, place))
         elif start.kind in {"script", "source"}:
             findings.paths.append((start.name, place))
         elif start.kind != "module":
@@ -510,7 +544,7 @@ def _is_parameter(source: _Source, token: Token) -> bool:
     return function is not None and token.text in function.parameters
 
 
-def _passed_on(source: _Source, at: int, group: Sequence[Token], kind: str, place: Evidence) -> bool:
+def _passed_on(source: _Source, group: Sequence[Token], kind: str, place: Evidence) -> bool:
     """Note that a function hands one of its parameters on; its callers tell what that is."""
     if not group or group[0].kind != "name":
         return False
@@ -524,64 +558,88 @@ def _passed_on(source: _Source, at: int, group: Sequence[Token], kind: str, plac
         is_first = words[1:] == ["[", "0", "]"]
         if not (is_first and function.is_variadic and position == len(function.parameters) - 1):
             return False
-    source.passes_on.append((function.name, position, kind, place))
+    source.passes_on.append(_PassedOn(function, position, kind, place))
     return True
+
+
+def _defaults(constants: Mapping[str, tuple[str, ...]], group: Sequence[Token]) -> tuple[str, ...]:
+    """Return what else a parameter is given, as in `if name == "" { name = "git" }`."""
+    return tuple(value for value in constants.get(group[0].text, ()) if value != UNKNOWN)
 
 
 def _resolve(sources: Sequence[_Source], *, is_whole: bool) -> None:
     """Look up what callers pass; what no caller tells stays unknown at the place that uses it."""
-    seen: set[tuple[str, int, str]] = set()
+    seen: set[tuple[str, int, int, str]] = set()
     for _ in range(4):
-        pending = [(source, *entry) for source in sources for entry in source.passes_on]
+        wanted: dict[str, list[tuple[_Source, _PassedOn]]] = {}
         for source in sources:
+            for passed in source.passes_on:
+                wanted.setdefault(passed.function.name, []).append((source, passed))
             source.passes_on = []
-        wanted: dict[str, list[tuple[_Source, int, str, Evidence]]] = {}
-        for source, name, position, kind, place in pending:
-            wanted.setdefault(name, []).append((source, position, kind, place))
         if not wanted:
             return
-        told = _look_up(sources, wanted, seen)
-        for name, entries in wanted.items():
-            for source, position, kind, place in entries:
-                is_closed = is_whole or not name[:1].isupper()
-                if (name, position, kind) not in told or not is_closed:
-                    _unknown(source.findings, kind, place)
-                seen.add((name, position, kind))
+        told, open_ended = _look_up(sources, wanted, seen)
+        for owner, passed in (entry for entries in wanted.values() for entry in entries):
+            key = _key(owner, passed)
+            is_closed = is_whole or not passed.function.name[:1].isupper()
+            if key not in told | seen or key in open_ended or not is_closed:
+                _unknown(owner.findings, passed.kind, passed.place)
+            seen.add(key)
     for source in sources:
-        for _, _, kind, place in source.passes_on:
-            _unknown(source.findings, kind, place)
+        for passed in source.passes_on:
+            _unknown(source.findings, passed.kind, passed.place)
+
+
+def _key(owner: _Source, passed: _PassedOn) -> tuple[str, int, int, str]:
+    return owner.path, passed.function.start, passed.position, passed.kind
 
 
 def _look_up(
     sources: Sequence[_Source],
-    wanted: Mapping[str, Sequence[tuple[_Source, int, str, Evidence]]],
-    seen: set[tuple[str, int, str]],
-) -> set[tuple[str, int, str]]:
-    told: set[tuple[str, int, str]] = set(seen)
+    wanted: Mapping[str, Sequence[tuple[_Source, _PassedOn]]],
+    seen: set[tuple[str, int, int, str]],
+) -> tuple[set[tuple[str, int, int, str]], set[tuple[str, int, int, str]]]:
+    """Return which parameters some call tells, and which may also get something that can't be seen."""
+    told: set[tuple[str, int, int, str]] = set()
+    open_ended: set[tuple[str, int, int, str]] = set()
     for source in sources:
         definitions = {function.name_at for function in source.functions}
         for at, token in enumerate(source.tokens):
-            if token.kind != "name" or token.text not in wanted:
+            if token.kind != "name" or token.text not in wanted or at in definitions:
                 continue
-            before = source.tokens[at - 1].text if at else ""
-            following = source.tokens[at + 1].text if at + 1 < len(source.tokens) else ""
-            if at in definitions:
-                continue
-            if following != "(":
-                if before == "." and following in {"=", ":", "["}:
+            is_call = is_mark(source.tokens, at + 1, "(")
+            here: set[tuple[str, int, int, str]] = set()
+            for owner, passed in wanted[token.text]:
+                key = _key(owner, passed)
+                meant = False if key in seen or key in here else _is_meant(source, at, owner, passed.function)
+                here.add(key)
+                if meant is False:
                     continue
-                for _, _, kind, _ in wanted[token.text]:
-                    if before != ".":
-                        _unknown(source.findings, kind, _place(source, token.line))
-                continue
-            groups, _ = arguments(source.tokens, at + 1)
-            for position, kind in {(position, kind) for _, position, kind, _ in wanted[token.text]}:
-                key = (token.text, position, kind)
-                if key in seen or position >= len(groups):
+                if meant is None or not is_call:
+                    if not (is_mark(source.tokens, at + 1, ":") or is_mark(source.tokens, at + 1, "=")):
+                        open_ended.add(key)
                     continue
-                told.add(key)
-                _tell(source, at, groups, position, kind)
-    return told
+                groups, _ = arguments(source.tokens, at + 1)
+                if passed.position < len(groups):
+                    told.add(key)
+                    _tell(source, at, groups, passed.position, passed.kind)
+    return told, open_ended
+
+
+def _is_meant(source: _Source, at: int, owner: _Source, function: _Function) -> bool | None:
+    """Whether the name at `at` is a function of `owner`; None for a method of something unknown."""
+    code = source.tokens
+    directory = posixpath.dirname(owner.path)
+    is_same_package = posixpath.dirname(source.path) == directory
+    if not is_mark(code, at - 1, "."):
+        return is_same_package and not function.is_method
+    receiver = code[at - 2].text if is_name(code, at - 2) and not is_mark(code, at - 3, ".") else ""
+    path = source.imports.get(receiver)
+    if path is None:
+        return None if function.is_method and not is_same_package else function.is_method
+    if function.is_method:
+        return False
+    return path.endswith(f"/{directory}") if directory else posixpath.basename(path) == owner.tokens[1].text
 
 
 def _tell(source: _Source, at: int, groups: Sequence[Sequence[Token]], position: int, kind: str) -> None:
@@ -596,8 +654,8 @@ def _tell(source: _Source, at: int, groups: Sequence[Sequence[Token]], position:
                 _use_command(source.findings, place, line or (UNKNOWN,))
             return
     values = _values(source, source.constants, group)
-    if values == (UNKNOWN,) and _passed_on(source, at, group, kind, place):
-        return
+    if values == (UNKNOWN,) and _passed_on(source, group, kind, place):
+        values = _defaults(source.constants, group)
     rest = [_one(_values(source, source.constants, one)) for one in groups[position + 1 :]]
     for value in values:
         if kind == "command":

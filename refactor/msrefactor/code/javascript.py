@@ -16,6 +16,7 @@ from typing import TypeAlias
 from msrefactor.code.javascript_tokens import javascript_tokens
 from msrefactor.code.needs import (
     CONTEXT_MARK,
+    FOREIGN_ENDINGS,
     MAX_SOURCE,
     CodeNeeds,
     Findings,
@@ -128,9 +129,21 @@ class _Function:
     name: str
     parameters: tuple[str, ...]
     parameters_at: int
+    is_member: bool
+    """Whether it is called as `x.name()`: a method, a property, an export."""
     name_at: int
     start: int
     end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _PassedOn:
+    """A parameter that is used as a program, library or path; the callers tell what it is."""
+
+    function: _Function
+    position: int
+    kind: str
+    place: Evidence
 
 
 @dataclass(slots=True)
@@ -155,8 +168,7 @@ class _Source:
     """Per stream the tokens at which the parameters of named functions start."""
     definitions: list[frozenset[int]] = field(default_factory=list)
     """Per stream the tokens that name a function where it is defined."""
-    passes_on: list[tuple[str, int, str, Evidence]] = field(default_factory=list)
-    """Function, position of its parameter, what it is used for, and where."""
+    passes_on: list[_PassedOn] = field(default_factory=list)
     active: set[str] = field(default_factory=set)
 
 
@@ -490,23 +502,24 @@ def _functions(code: Sequence[Token]) -> list[_Function]:
             name_at = at + 1 + is_mark(code, at + 1, "*")
             if is_name(code, name_at) and is_mark(code, name_at + 1, "("):
                 _add_function(found, code, name_at, name_at + 1)
-            elif is_mark(code, name_at, "("):
+            if is_mark(code, name_at, "(") or is_mark(code, name_at + 1, "("):
                 before = at - 1 - is_name(code, at - 1, "async")
                 if is_mark(code, before, "=") or is_mark(code, before, ":"):
-                    _add_function(found, code, before - 1, name_at)
+                    parameters_at = name_at if is_mark(code, name_at, "(") else name_at + 1
+                    _add_function(
+                        found, code, before - 1, parameters_at, is_property=is_mark(code, before, ":")
+                    )
         elif token.kind == "mark" and token.text == "=>":
             start = _start_of_parameters(code, at)
             before = start - 1 - is_name(code, start - 1, "async")
             if is_mark(code, before, "=") or is_mark(code, before, ":"):
-                _add_function(found, code, before - 1, start, arrow=at)
+                is_property = is_mark(code, before, ":")
+                _add_function(found, code, before - 1, start, arrow=at, is_property=is_property)
         elif token.kind == "name" and is_mark(code, at + 1, "(") and token.text not in _KEYWORDS:
             end = closing(code, at + 1)
-            if (
-                is_mark(code, end, "{")
-                and not is_name(code, at - 1, "function")
-                and not is_mark(code, at - 1, ".")
-            ) or (is_mark(code, end, ":") and not is_mark(code, at - 1, ".") and _is_typed_method(code, end)):
-                _add_function(found, code, at, at + 1)
+            has_body = is_mark(code, end, "{") or (is_mark(code, end, ":") and _is_typed_method(code, end))
+            if has_body and not is_name(code, at - 1, "function") and not is_mark(code, at - 1, "."):
+                _add_function(found, code, at, at + 1, is_property=True)
     found.sort(key=lambda function: function.start)
     return found
 
@@ -546,33 +559,37 @@ def _start_of_parameters(code: Sequence[Token], arrow: int) -> int:
 
 
 def _add_function(
-    found: list[_Function], code: Sequence[Token], name_at: int, parameters_at: int, arrow: int = 0
+    found: list[_Function],
+    code: Sequence[Token],
+    name_at: int,
+    parameters_at: int,
+    *,
+    arrow: int = 0,
+    is_property: bool = False,
 ) -> None:
-    name_at -= 2 * (is_name(code, name_at) and is_mark(code, name_at - 1, ":") and is_name(code, name_at - 2))
+    if (
+        is_name(code, name_at)
+        and is_mark(code, name_at - 1, ":")
+        and is_name(code, name_at - 2)
+        and not is_property
+    ):
+        name_at -= 2  # const f: Type = …
     if not is_name(code, name_at):
         return
+    is_member = is_property or is_mark(code, name_at - 1, ".")
     if is_mark(code, parameters_at, "("):
         groups, end = arguments(code, parameters_at)
         parameters = tuple(_parameter(group) for group in groups)
     else:
         parameters, end = (code[parameters_at].text,), parameters_at + 1
-    if arrow:
-        body = arrow + 1
-        if not is_mark(code, body, "{"):
-            expression = _expression(code, body)
-            found.append(
-                _Function(
-                    code[name_at].text, parameters, parameters_at, name_at, name_at, body + len(expression)
-                )
-            )
-            return
+    body = arrow + 1 if arrow else end
+    if arrow and not is_mark(code, body, "{"):
+        end = body + len(_expression(code, body))
     else:
-        body = end
         while body < len(code) and body < end + 60 and not is_mark(code, body, "{"):
             body += 1
-    found.append(
-        _Function(code[name_at].text, parameters, parameters_at, name_at, name_at, closing(code, body))
-    )
+        end = closing(code, body)
+    found.append(_Function(code[name_at].text, parameters, parameters_at, is_member, name_at, name_at, end))
 
 
 def _parameter(group: Group) -> str:
@@ -591,7 +608,10 @@ def _parameter(group: Group) -> str:
 
 def _scan(source: _Source) -> None:
     for index, code in enumerate(source.streams):
+        skipped = _other_systems(source, code)
         for at, token in enumerate(code):
+            if at in skipped:
+                continue
             if token.kind == "name":
                 if token.text == "tmpdir":
                     source.findings.writes_temp = True
@@ -673,7 +693,7 @@ def _read_call(source: _Source, index: int, at: int) -> None:
         return
     values = _values(source, index, groups[0])
     if values == (UNKNOWN,) and _passed_on(source, index, at, groups[0], kind, place):
-        return
+        values = _defaults(source, index, groups[0])
     rest = _rest(source, index, groups) if kind == "line" else ()
     if kind == "line" and _has_option(groups[1:], "shell"):
         values = tuple(" ".join([value, *rest]) for value in values)
@@ -732,7 +752,7 @@ def _use(source: _Source, place: Evidence, kind: str, value: str, rest: Sequence
             else findings.libraries.append((value, place))
         )
     elif kind == "which":
-        if UNKNOWN not in value and value:
+        if UNKNOWN not in value and value not in {"", _ITSELF}:
             findings.commands.append((value, place))
     elif kind == "script":
         _use_path(source, place, "hint", value)
@@ -753,7 +773,8 @@ def _use(source: _Source, place: Evidence, kind: str, value: str, rest: Sequence
 
 def _use_start(source: _Source, place: Evidence, kind: str, name: str, *, is_open: bool) -> None:
     if kind == "program" and not is_open:
-        source.findings.commands.append((name, place))
+        if not name.endswith(FOREIGN_ENDINGS):
+            source.findings.commands.append((name, place))
     elif kind in {"script", "source"} and not is_open:
         _use_path(source, place, "hint", name)
     elif kind != "module":
@@ -799,8 +820,12 @@ def _read_file_call(source: _Source, index: int, at: int, name: str) -> None:
         return
     place = _place(source, code[at].line)
     values = _values(source, index, groups[position])
-    if values == (UNKNOWN,) and _passed_on(source, index, at, groups[position], kind, place):
-        return
+    if (
+        kind != "hint"
+        and values == (UNKNOWN,)
+        and _passed_on(source, index, at, groups[position], kind, place)
+    ):
+        values = _defaults(source, index, groups[position])
     for value in values:
         _use_path(source, place, kind, value)
 
@@ -890,14 +915,53 @@ def _token_values(source: _Source, index: int, token: Token, depth: int) -> tupl
 
 
 def _chosen(source: _Source, index: int, choice: Sequence[Group], depth: int) -> tuple[str, ...]:
-    test = _words(choice[0])
-    branches = list(choice[1:])
-    if "platform" in test and ("win32" in test or "darwin" in test):
-        # Never on Linux.
-        branches = (
-            branches[1:] if "===" in test or "==" in test else branches[:1] if "!==" in test else branches
-        )
+    truth = _platform_truth(source, choice[0])
+    branches = choice[1:2] if truth else choice[2:3] if truth is False else choice[1:3]
     return tuple(value for branch in branches for value in _values(source, index, branch, depth))
+
+
+def _platform_truth(source: _Source, test: Group, depth: int = 0) -> bool | None:
+    """Return what a test for the operating system gives on Linux, None for any other test."""
+    while len(test) > 2 and is_mark(test, 0, "(") and closing(test, 0) == len(test):
+        test = test[1:-1]
+    if is_mark(test, 0, "!"):
+        inner = _platform_truth(source, test[1:], depth)
+        return None if inner is None else not inner
+    if len(test) == 1 and test[0].kind == "name" and depth < 5:
+        given = source.constants.get(test[0].text, [])
+        return _platform_truth(source, given[0][1], depth + 1) if len(given) == 1 else None
+    words = _words(test)
+    if "platform" not in words or len(words) > 12 or any(word in {"&&", "||", "?"} for word in words):
+        return None
+    names = [token.text for token in test if token.kind in {"string", "regex"}]
+    if len(names) != 1:
+        return None
+    is_linux = "linux" in names[0]
+    if not is_linux and not any(name in names[0] for name in ("win", "darwin")):
+        return None
+    if "!==" in words or "!=" in words:
+        return not is_linux
+    is_positive = "===" in words or "==" in words or "startsWith" in words or "test" in words
+    return is_linux if is_positive else None
+
+
+def _other_systems(source: _Source, code: Code) -> frozenset[int]:
+    """Return the tokens of blocks that only run on another system."""
+    found: set[int] = set()
+    for at, token in enumerate(code):
+        if token.text != "if" or token.kind != "name" or not is_mark(code, at + 1, "("):
+            continue
+        end = closing(code, at + 1)
+        if end - at > 24 or not is_mark(code, end, "{"):
+            continue
+        truth = _platform_truth(source, code[at + 2 : end - 1])
+        after = closing(code, end)
+        if truth is False:
+            found.update(range(end, after))
+        elif truth and is_name(code, after, "else"):
+            stop = after + 1 if is_mark(code, after + 1, "{") else after
+            found.update(range(stop, closing(code, stop)))
+    return frozenset(found)
 
 
 def _call_values(
@@ -995,60 +1059,118 @@ def _passed_on(source: _Source, index: int, at: int, group: Group, kind: str, pl
     for function in _enclosing(source, index, source.streams[index][at].line, at):
         if group[0].text in function.parameters:
             position = function.parameters.index(group[0].text)
-            source.passes_on.append((function.name, position, kind, place))
+            source.passes_on.append(_PassedOn(function, position, kind, place))
             return True
     return False
 
 
+def _defaults(source: _Source, index: int, group: Group) -> tuple[str, ...]:
+    """Return what else a parameter is given, as in `name = name || "git"`."""
+    given = source.constants.get(group[0].text, [])
+    values = [value for stream, one in given[:20] if one for value in _values(source, stream, one)]
+    return tuple(value for value in values if value != UNKNOWN)
+
+
+_Key: TypeAlias = tuple[str, int, int, str]
+
+
 def _resolve(sources: Sequence[_Source]) -> None:
     """Look up what callers pass; what no caller tells stays unknown at the place that uses it."""
-    seen: set[tuple[str, int, str]] = set()
+    seen: set[_Key] = set()
     for _ in range(4):
-        wanted: dict[str, list[tuple[_Source, int, str, Evidence]]] = {}
+        wanted: dict[str, list[tuple[_Source, _PassedOn]]] = {}
         for source in sources:
-            for name, position, kind, place in source.passes_on:
-                wanted.setdefault(name, []).append((source, position, kind, place))
+            for passed in source.passes_on:
+                wanted.setdefault(passed.function.name, []).append((source, passed))
             source.passes_on = []
         if not wanted:
             return
-        told = set(seen)
+        told: set[_Key] = set()
+        open_ended: set[_Key] = set()
         for source in sources:
-            _look_up(source, wanted, seen, told)
-        for name, entries in wanted.items():
-            for source, position, kind, place in entries:
-                if (name, position, kind) not in told:
-                    _unknown(source.findings, kind, place)
-                seen.add((name, position, kind))
+            _look_up(source, wanted, seen, told, open_ended)
+        for owner, passed in (entry for entries in wanted.values() for entry in entries):
+            key = _key(owner, passed)
+            if key not in told | seen or key in open_ended:
+                _unknown(owner.findings, passed.kind, passed.place)
+            seen.add(key)
     for source in sources:
-        for _, _, kind, place in source.passes_on:
-            _unknown(source.findings, kind, place)
+        for passed in source.passes_on:
+            _unknown(source.findings, passed.kind, passed.place)
+
+
+def _key(owner: _Source, passed: _PassedOn) -> _Key:
+    return owner.path, passed.place.line or 0, passed.position, passed.kind
 
 
 def _look_up(
     source: _Source,
-    wanted: Mapping[str, Sequence[tuple[_Source, int, str, Evidence]]],
-    seen: set[tuple[str, int, str]],
-    told: set[tuple[str, int, str]],
+    wanted: Mapping[str, Sequence[tuple[_Source, _PassedOn]]],
+    seen: set[_Key],
+    told: set[_Key],
+    open_ended: set[_Key],
 ) -> None:
+    """Note which parameters the calls of a file tell, and which may also get something that can't be seen."""
     for index, code in enumerate(source.streams):
         for at, token in enumerate(code):
             if token.kind != "name" or token.text not in wanted or at in source.definitions[index]:
                 continue
             if not is_mark(code, at + 1, "("):
                 continue
-            groups, _ = arguments(code, at + 1)
-            place = _place(source, token.line)
-            for position, kind in {(position, kind) for _, position, kind, _ in wanted[token.text]}:
-                key = (token.text, position, kind)
-                if key in seen or position >= len(groups):
+            here: set[_Key] = set()
+            for owner, passed in wanted[token.text]:
+                key = _key(owner, passed)
+                if key in seen or key in here:
                     continue
-                told.add(key)
-                values = _values(source, index, groups[position])
-                if values == (UNKNOWN,) and _passed_on(source, index, at, groups[position], kind, place):
-                    continue
-                rest = _rest(source, index, groups[position:]) if kind == "line" else ()
-                for value in values:
-                    _use(source, place, kind, value, rest)
+                here.add(key)
+                meant = _is_meant(source, code, at, owner, passed.function)
+                if meant is None:
+                    open_ended.add(key)
+                elif meant:
+                    groups, _ = arguments(code, at + 1)
+                    if passed.position < len(groups):
+                        told.add(key)
+                        _tell(source, index, at, groups, passed)
+
+
+def _tell(source: _Source, index: int, at: int, groups: Sequence[Group], passed: _PassedOn) -> None:
+    group = groups[passed.position]
+    place = _place(source, source.streams[index][at].line)
+    values = _values(source, index, group)
+    if values == (UNKNOWN,) and _passed_on(source, index, at, group, passed.kind, place):
+        values = _defaults(source, index, group)
+    rest = _rest(source, index, groups[passed.position :]) if passed.kind == "line" else ()
+    for value in values:
+        _use(source, place, passed.kind, value, rest)
+
+
+def _is_meant(
+    source: _Source, code: Sequence[Token], at: int, owner: _Source, function: _Function
+) -> bool | None:
+    """Whether the name at `at` is a function of `owner`; None for a member of something unknown."""
+    name = code[at].text
+    if not (is_mark(code, at - 1, ".") or is_mark(code, at - 1, "?.")):
+        if source is owner:
+            return True
+        module, original = source.members.get(name, ("", ""))
+        return original in {name, "default"} and _is_file(source, module, owner)
+    if source is owner:
+        return function.is_member or None
+    receiver = _owner(code, at).partition(".")[0]
+    module = source.modules.get(receiver) or source.members.get(receiver, ("", ""))[0]
+    if module:
+        return _is_file(source, module, owner)
+    return None if function.is_member and receiver != "this" else False
+
+
+def _is_file(source: _Source, specifier: str, owner: _Source) -> bool:
+    """Whether an import of `source` is the file `owner`."""
+    if not specifier.startswith("."):
+        return False
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(source.path), specifier))
+    stem = posixpath.splitext(owner.path)[0]
+    plain = posixpath.splitext(target)[0] if target.endswith(EXTENSIONS) else target
+    return stem in {plain, f"{target}/index", target}
 
 
 def _unknown(findings: Findings, kind: str, place: Evidence) -> None:

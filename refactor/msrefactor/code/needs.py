@@ -19,6 +19,9 @@ absolute, or relative to the directory that the program runs in.
 MAX_SOURCE = 1_000_000
 """Source files with more characters than this are generated; they are not read."""
 
+FOREIGN_ENDINGS = (".exe", ".cmd", ".bat", ".ps1", ".dll", ".dylib")
+"""Programs and libraries that no Linux system has."""
+
 _ITEM = TypeVar("_ITEM")
 
 

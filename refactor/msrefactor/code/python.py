@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from msrefactor.code.needs import (
     CONTEXT_MARK,
+    FOREIGN_ENDINGS,
     MAX_SOURCE,
     CodeNeeds,
     Findings,
@@ -106,7 +107,7 @@ _SINKS: Mapping[str, _Sink] = MappingProxyType(
         **_sinks("line", 0, "cmd", "easyprocess.EasyProcess tornado.process.Subprocess"),
         **_sinks("which", 0, "cmd", "shutil.which distutils.spawn.find_executable"),
         **_sinks("program", 0, "cmd", "sh.Command"),
-        **_sinks("library", 0, "name", "ctypes.CDLL ctypes.PyDLL ctypes.WinDLL ctypes.OleDLL"),
+        **_sinks("library", 0, "name", "ctypes.CDLL ctypes.PyDLL"),
         **_sinks(
             "library", 0, "name", "ctypes.cdll.LoadLibrary ctypes.pydll.LoadLibrary ctypes.LibraryLoader"
         ),
@@ -540,7 +541,7 @@ class _Module:
             return  # told by that call
         for value in values:
             if isinstance(value, str) and UNKNOWN not in value:
-                if value and not value.endswith((".dll", ".dylib")):
+                if value and not value.endswith(FOREIGN_ENDINGS):
                     self.findings.libraries.append((value, place))
             elif sink.kind == "library" or UNKNOWN in value:
                 self.findings.unknown_libraries.append(place)
@@ -591,7 +592,7 @@ class _Module:
         elif start.kind in {"script", "source"}:
             self.use_path(place, start.name, is_written=False, is_hint=True)
         elif start.kind == "program" and not start.is_relative_to_script:
-            if start.name != SAME_PYTHON and start.name:
+            if start.name != SAME_PYTHON and start.name and not start.name.endswith(FOREIGN_ENDINGS):
                 self.findings.commands.append((start.name, place))
         else:
             self.findings.unknown_commands.append(place)

@@ -97,7 +97,7 @@ def _logical(text: str) -> Iterator[tuple[int, str, int, bool]]:
             if not parts:
                 start = line
             parts.append(token)
-            weight += len(token)
+            weight += len(token.strip())
         elif kind == "triple":
             first = line
             stop = _end_of_triple(text, at, token)
