@@ -442,6 +442,7 @@ def command(
 
 def _files(run: Run, settings: Settings, paths: Sequence[str], context: Path | None) -> None:
     """Take each file in turn and tell the sum, also when a signal ends the run early."""
+    from msrefactor.context import shared_projects
     from msrefactor.explain import printable
     from msrefactor.pipeline import refactor_file
     from msrefactor.walk import find_dockerfiles
@@ -457,10 +458,11 @@ def _files(run: Run, settings: Settings, paths: Sequence[str], context: Path | N
             say(printable(f"no Dockerfile found in {', '.join(paths)}"))
         return
     try:
-        for path in found.files:
-            run.take(refactor_file(path, settings, context))
-            if not run.output.is_open and not run.write:
-                break  # nobody reads what is all that we'd do
+        with shared_projects():
+            for path in found.files:
+                run.take(refactor_file(path, settings, context))
+                if not run.output.is_open and not run.write:
+                    break  # nobody reads what is all that we'd do
     except Stopped:
         say(f"stopped: {run.summary()}")
         raise

@@ -11,8 +11,10 @@ import os
 import posixpath
 import stat
 from collections import deque
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from msrefactor.patterns import (
     FolderState,
@@ -25,9 +27,11 @@ from msrefactor.patterns import (
 from msrefactor.walk import SKIPPED_FOLDERS, is_dockerfile_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from msrefactor.tree import Dockerfile, Instruction
+
+_T = TypeVar("_T")
 
 MAX_TEXT = 2_000_000
 """Bytes; a larger file isn't read."""
@@ -49,7 +53,16 @@ _NO_RULES = IgnoreRules()
 class BuildContext:
     """A folder as a build sees it, or, as `project`, as it lies on the disk."""
 
-    __slots__ = ("_listings", "_project", "_root", "_rules", "_skipped", "_states", "_truncated")
+    __slots__ = (
+        "_listings",
+        "_project",
+        "_remembered",
+        "_root",
+        "_rules",
+        "_skipped",
+        "_states",
+        "_truncated",
+    )
 
     def __init__(
         self,
@@ -65,6 +78,7 @@ class BuildContext:
         self._states: dict[str, FolderState] = {"": rules.top}
         self._listings: dict[str, tuple[str, ...]] = {}
         self._truncated = False
+        self._remembered: dict[object, object] = {}
 
     @staticmethod
     def open(root: Path, dockerfile: Path | None = None) -> BuildContext:
@@ -103,6 +117,15 @@ class BuildContext:
     def is_truncated(self) -> bool:
         """Whether an answer so far is incomplete: over `MAX_ENTRIES`, or a folder that can't be listed."""
         return self._truncated
+
+    def remembered(self, key: object, make: Callable[[], _T]) -> _T:
+        """Return what `make` works out of the files, worked out once for each key.
+
+        Only as fresh as this object: one is made for each Dockerfile, or for each run (`shared_projects`).
+        """
+        if key not in self._remembered:
+            self._remembered[key] = make()
+        return cast("_T", self._remembered[key])
 
     def exists(self, path: str) -> bool:
         """Tell whether there is a file or folder; "" and "." are the root."""
@@ -348,6 +371,18 @@ class BuildContext:
 ProjectFiles: TypeAlias = BuildContext
 """The same questions, asked of files that .dockerignore doesn't hide."""
 
+_shared: ContextVar[dict[str, BuildContext] | None] = ContextVar("_shared", default=None)
+
+
+@contextmanager
+def shared_projects() -> Iterator[None]:
+    """Let all Dockerfiles of a project share what is read of it, within one run over many files."""
+    token = _shared.set({})
+    try:
+        yield
+    finally:
+        _shared.reset(token)
+
 
 def locate(dockerfile: Path, dockerfile_tree: Dockerfile | None, override: Path | None) -> BuildContext:
     """Return the context that the Dockerfile is built with.
@@ -546,7 +581,15 @@ def _project(root: str, *others: str) -> BuildContext:
         shared = os.path.commonpath([root, *others])
         levels = len(Path(root).relative_to(shared).parts)
         repository = shared if levels <= MAX_LEVELS and not _is_foreign(shared) else root
-    return BuildContext(repository if Path(repository).is_dir() else None, _NO_RULES, None, SKIPPED_FOLDERS)
+    shared_by_run = _shared.get()
+    if shared_by_run is not None and repository in shared_by_run:
+        return shared_by_run[repository]
+    project = BuildContext(
+        repository if Path(repository).is_dir() else None, _NO_RULES, None, SKIPPED_FOLDERS
+    )
+    if shared_by_run is not None:
+        shared_by_run[repository] = project
+    return project
 
 
 def _folders_above(folder: Path) -> list[str]:

@@ -107,7 +107,7 @@ def find_uses(context: BuildContext, dockerfile: Path | None) -> tuple[Use, ...]
     if place is None:
         return ()
     composed = tuple(service for file in place.named(_is_compose) for service in _services_of(place, file))
-    scripted = tuple(_scripted(place))
+    scripted = place.project.remembered("scripted", lambda: tuple(_scripted(place)))
     image = _image(place, composed, scripted)
     found: dict[tuple[object, ...], Use] = {}
     for use in (
@@ -137,8 +137,11 @@ class _Place:
 
     def named(self, accepts: Callable[[str], bool]) -> tuple[str, ...]:
         """Return the project's files with an accepted path, nearest to the root first, capped."""
-        return tuple(
-            sorted(filter(accepts, self.files), key=lambda file: (file.count("/"), file))[:MAX_FILES]
+        return self.project.remembered(
+            accepts,
+            lambda: tuple(
+                sorted(filter(accepts, self.files), key=lambda file: (file.count("/"), file))[:MAX_FILES]
+            ),
         )
 
     def text(self, file: str) -> str:
@@ -225,7 +228,7 @@ def _is_compose(file: str) -> bool:
 def _services_of(place: _Place, file: str) -> tuple[Service, ...]:
     from msrefactor.compose import services
 
-    return services(file, place.project.read_text)
+    return place.project.remembered(("services", file), lambda: services(file, place.project.read_text))
 
 
 # --- which image this is ------------------------------------------------------------------------------
@@ -639,7 +642,7 @@ def _of_dev_containers(place: _Place) -> Iterator[Use]:
 
     from msrefactor.compose import inside
 
-    for file in place.named(lambda file: posixpath.basename(file) in _DEV_CONTAINER_FILES):
+    for file in place.named(_is_dev_container):
         text = place.text(file)
         try:
             settings = json.loads(without_comments(text))
@@ -748,12 +751,20 @@ def _is_script(file: str) -> bool:
     return file.endswith((".sh", ".bash"))
 
 
+def _is_scripted(file: str) -> bool:
+    return _is_script(file) or _is_makefile(file) or _is_workflow(file)
+
+
+def _is_dev_container(file: str) -> bool:
+    return posixpath.basename(file) in _DEV_CONTAINER_FILES
+
+
 def _scripted(place: _Place) -> Iterator[tuple[str, Call]]:
     """Yield the file and content of each call of docker in the project's Makefiles, scripts and CI."""
     from msrefactor.compose import documents
     from msrefactor.invocations import calls
 
-    for file in place.named(lambda file: _is_script(file) or _is_makefile(file) or _is_workflow(file)):
+    for file in place.named(_is_scripted):
         text = place.text(file)
         if not any(program in text for program in ("docker", "podman", "nerdctl")):
             continue
