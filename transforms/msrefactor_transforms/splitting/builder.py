@@ -7,7 +7,7 @@ import posixpath
 from msrefactor.facts import Effect, Fact, Placed, Role, is_under, overlaps
 from msrefactor.tree import Instruction
 from msrefactor_transforms.splitting.artifacts import Cut
-from msrefactor_transforms.splitting.question import BUILDER, Question, has_blank_line
+from msrefactor_transforms.splitting.question import Question, has_blank_line
 from msrefactor_transforms.splitting.roles import Roles
 
 CONFIGURATION = frozenset({"ENV", "ARG", "WORKDIR", "USER", "SHELL"})
@@ -31,7 +31,7 @@ def builder_stage(question: Question, roles: Roles, cut: Cut) -> tuple[Instructi
     stage = (
         question.facts.stage.with_image(plan.builder_image) if plan.builder_image else question.facts.stage
     )
-    built = [stage.with_name(BUILDER).instructions[0]]
+    built = [stage.with_name(question.builder).instructions[0]]
     for index in range(1, cut.last + 1):
         if index == prelude_at:
             prelude = [question.instruction(text) for text in plan.build_prelude]
@@ -132,6 +132,10 @@ def _mark_reads(
         for copy in copies:
             needed[copy.index] = None
         return
+    if effect.role in (Role.BUILD, Role.GATE, Role.FETCH):
+        for copy in copies:
+            if any(_is_configuration(placed.destination) for placed in copy.placed):
+                needed[copy.index] = None
     for path in effect.reads:
         source = fact.scope.origin(path)
         if source is not None and fact.scope.context.is_file(source):
@@ -147,6 +151,16 @@ def _mark_reads(
         for copy in copies:
             if copy.destination and overlaps(copy.destination, path):
                 needed[copy.index] = None
+
+
+def _is_configuration(path: str) -> bool:
+    """Whether tools look at the path unasked: the system's folders, and hidden files of a home folder."""
+    if any(is_under(path, folder) for folder in ("/etc", "/usr", "/lib", "/bin")):
+        return True
+    parts = path.split("/")
+    return (parts[1] == "root" and parts[2:3] != [] and parts[2].startswith(".")) or (
+        parts[1] == "home" and parts[3:4] != [] and parts[3].startswith(".")
+    )
 
 
 def _narrowed(question: Question, fact: Fact, files: set[str]) -> Instruction | None:

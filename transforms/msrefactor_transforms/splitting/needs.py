@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from msrefactor.code.needs import EMPTY, CodeNeeds, context_path, merged_needs
@@ -229,6 +229,8 @@ def resolved(
             assumptions.append(
                 f"the library loaded at {_place(evidence)} isn't one that only {base.reference.text} has"
             )
+    packages.extend(_certificates(lost, packages, kept))
+    refusal = refusal or _without_manual_folders(runtime, lost, packages, kept)
     unique: dict[str, RuntimePackage] = {}
     for package_need in packages:
         # the plan's own are among `kept` already, as they were asked for from the start
@@ -245,6 +247,45 @@ def resolved(
         tuple(dict.fromkeys(assumptions)),
         tuple(doubtful),
     )
+
+
+_SPEAK_TLS = frozenset({"curl", "wget", "git", "openssl", "aria2", "lftp", "rclone", "mercurial"})
+
+
+def _certificates(
+    lost: Mapping[str, str], packages: Sequence[RuntimePackage], kept: Sequence[str]
+) -> list[RuntimePackage]:
+    """Return ca-certificates where what is installed speaks TLS and only the full image had them."""
+    if "update-ca-certificates" not in lost or "ca-certificates" in kept:
+        return []
+    for package in packages:
+        is_local = "//localhost" in package.evidence.text or "//127.0.0.1" in package.evidence.text
+        if package.name in _SPEAK_TLS and (not is_local or "https:" in package.evidence.text):
+            return [
+                RuntimePackage("ca-certificates", package.evidence, f"{package.name} checks certificates")
+            ]
+    for name in kept:
+        if name in _SPEAK_TLS:
+            return [
+                RuntimePackage("ca-certificates", Evidence(name, None, ""), f"{name} checks certificates")
+            ]
+    return []
+
+
+def _without_manual_folders(
+    runtime: BaseImage, lost: Mapping[str, str], packages: Sequence[RuntimePackage], kept: Sequence[str]
+) -> Refused | None:
+    """Refuse packages that can't be installed on an old slim image: it has no folders for manual pages.
+
+    Up to bullseye, update-alternatives fails where /usr/share/man/man1 or man7 is missing.
+    """
+    if not lost or not set(runtime.releases) & {"jessie", "stretch", "buster", "bullseye"}:
+        return None
+    for name in (*(package.name for package in packages), *kept):
+        if name.startswith(("openjdk-", "default-j", "postgresql")):
+            detail = f"{name} can't be installed on {runtime.reference.text}, which has no manual folders"
+            return Refused("need-not-found", detail, remedy="move to a newer release of the base image")
+    return None
 
 
 def _place(evidence: Evidence) -> str:

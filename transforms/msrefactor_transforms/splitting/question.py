@@ -13,9 +13,6 @@ from msrefactor.tree import Instruction
 from msrefactor_transforms.splitting.packages import removed_packages
 from msrefactor_transforms.splitting.plan import Level, RuntimePackage, SplitPlan
 
-BUILDER = "build"
-"""The name of the builder stage."""
-
 SYSTEM_FOLDERS = frozenset(
     "/ /usr /usr/local /usr/bin /usr/sbin /usr/lib /usr/local/bin /usr/local/lib /usr/local/share "
     "/usr/local/sbin /usr/share /usr/include /usr/src /bin /sbin /lib /lib64 /etc /var /var/lib /home /srv "
@@ -58,6 +55,11 @@ class Question:
     def newline(self) -> str:
         """The file's own line end."""
         return self.view.dockerfile.newline
+
+    @property
+    def builder(self) -> str:
+        """The name of the builder stage; the author's own name stays with the final stage."""
+        return "builder" if self.facts.stage.name == "build" else "build"
 
     def instruction(self, text: str) -> Instruction:
         """Return a new instruction in the file's line ends and casing of keywords."""

@@ -22,7 +22,7 @@ from msrefactor_transforms.splitting.packages import (
     with_packages,
 )
 from msrefactor_transforms.splitting.plan import RuntimePackage
-from msrefactor_transforms.splitting.question import BUILDER, Question, has_blank_line, is_install
+from msrefactor_transforms.splitting.question import Question, has_blank_line, is_install
 from msrefactor_transforms.splitting.roles import Roles
 
 FINAL_ONLY = frozenset(
@@ -205,7 +205,10 @@ def _replayed_run(question: Question, roles: Roles, cut: Cut, fact: Fact, tally:
         for n in acting
     ):
         return None  # only `apt-get update` is left, and it has nothing to serve
-    keep = [n for n in keep if not _is_pointless(roles, fact, n, keep, installs)]
+    keep = _with_alternatives(
+        question, fact, keep, [n for n in keep if not _is_pointless(roles, fact, n, keep, installs)]
+    )
+    _demand_variables(question, fact, keep)
     whole = len(keep) == len(fact.items)
     instruction = fact.instruction
     if not whole:
@@ -219,11 +222,75 @@ def _replayed_run(question: Question, roles: Roles, cut: Cut, fact: Fact, tally:
             if not others:
                 return None
             others = [n for n in keep if roles.role(fact, n) not in (Role.PACKAGES, Role.CLEAN)]
+            others = _with_alternatives(question, fact, others, others)
             if fact.offset is None or fact.script is None:
                 raise question.obstacle("opaque-step", _INDIVISIBLE, fact)
             return kept_items(fact.instruction, fact.script, fact.offset, others)
         instruction = reduced
     return instruction
+
+
+def _alternatives(fact: Fact) -> tuple[tuple[int, ...], ...]:
+    """Return the and-or lists whose commands depend on each other's success, as positions in the RUN.
+
+    `a || b` runs `b` only when `a` fails, and `test … && a` in a list with `;` goes on without `a`.
+    """
+    groups: list[list[int]] = [[]]
+    separators: list[set[str]] = [set()]
+    for position, item in enumerate(fact.items):
+        groups[-1].append(position)
+        separator = item.item.separator if item.item is not None else ""
+        if separator in ("&&", "||"):
+            separators[-1].add(separator)
+        elif separator:
+            groups.append([])
+            separators.append(set())
+    found = []
+    for group, kinds in zip(groups, separators, strict=True):
+        conditional = len(groups) > 1 and any(_is_condition(fact.items[n]) for n in group[:-1])
+        if "||" in kinds or conditional:
+            found.append(tuple(group))
+    return tuple(found)
+
+
+def _with_alternatives(
+    question: Question, fact: Fact, allowed: Sequence[int], wanted: Sequence[int]
+) -> list[int]:
+    """Return the wanted commands with those whose success they depend on; refuse where these can't run."""
+    found = set(wanted)
+    for group in _alternatives(fact):
+        if found.isdisjoint(group):
+            continue
+        if not set(group) <= set(allowed):
+            raise question.obstacle("opaque-step", _INDIVISIBLE, fact)
+        found.update(group)
+    return sorted(found)
+
+
+_CONDITIONS = frozenset(
+    {"test", "[", "[[", "grep", "egrep", "command", "type", "which", "diff", "cmp", "false"}
+)
+
+
+def _is_condition(item: ItemFact) -> bool:
+    return bool(item.effects) and item.effects[0].tool in _CONDITIONS
+
+
+def _demand_variables(question: Question, fact: Fact, keep: Sequence[int]) -> None:
+    """Refuse when a command of the final stage uses a shell variable that a command left out sets."""
+    items = [one.item for one in fact.items]
+    lost: set[str] = set()
+    for position, item in enumerate(items):
+        if item is None:
+            continue
+        if position in keep:
+            if item.variables & lost:
+                raise question.obstacle("opaque-step", _INDIVISIBLE, fact)
+            continue
+        for command in item.commands:
+            lost.update(name for name, _ in command.assignments)
+            if command.name in ("export", "read", "declare", "typeset", "local"):
+                lost.update(word.text.partition("=")[0] for word in command.arguments)
 
 
 def _reduced(question: Question, fact: Fact, instruction: Instruction, tally: Tally) -> Instruction | None:
@@ -324,7 +391,9 @@ def _drop_unused_arguments(cut: Cut, replayed: dict[int, Instruction]) -> None:
 
 def _arranged(question: Question, cut: Cut, replayed: dict[int, Instruction]) -> list[Instruction]:
     from_keyword = question.facts.facts[0].instruction.keyword_text
-    first = question.instruction(f"{from_keyword} {_platform(question)}{question.plan.runtime_image}\n")
+    first = question.instruction(
+        f"{from_keyword} {_platform(question)}{question.plan.runtime_image}{_stage_name(question)}\n"
+    )
     first = first.with_leading(question.newline)
     arranged = [first]
     prelude = list(question.plan.runtime_prelude)
@@ -337,7 +406,9 @@ def _arranged(question: Question, cut: Cut, replayed: dict[int, Instruction]) ->
                 continue
             made.extend(question.instruction(text) for text in prelude)
             prelude = []
-            made.append(question.instruction(f"COPY --from={BUILDER} {_source_and_place(artifact.path)}\n"))
+            made.append(
+                question.instruction(f"COPY --from={question.builder} {_source_and_place(artifact.path)}\n")
+            )
         if not made:
             continue
         at = _earliest(question, arranged, made)
@@ -374,6 +445,12 @@ def _earliest(question: Question, arranged: list[Instruction], made: list[Instru
 def _platform(question: Question) -> str:
     platform = question.facts.stage.platform
     return f"--platform={platform} " if platform and "BUILDPLATFORM" not in platform else ""
+
+
+def _stage_name(question: Question) -> str:
+    """Return the author's AS and name: builds may ask for the stage by it."""
+    words = question.facts.stage.instructions[0].words
+    return f" {words[1].text} {words[2].text}" if len(words) == 3 else ""
 
 
 def _with_packages(
@@ -457,7 +534,7 @@ def _is_pointless(roles: Roles, fact: Fact, position: int, keep: Sequence[int], 
         tool = item.effects[0].tool if item.effects else ""
         return tool not in ("set", "shopt")
     if role is Role.NAVIGATE:
-        return not any(n > position and roles.role(fact, n) is Role.SETUP for n in keep)
+        return not any(n > position and roles.role(fact, n) in (Role.SETUP, Role.PACKAGES) for n in keep)
     return False
 
 
