@@ -186,6 +186,51 @@ def test_a_caller_in_another_file_that_passes_something_unknown() -> None:
     assert [(place.file, place.line) for place in needs.unknown_commands] == [("shell.py", 3)]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from config import TOOL\nsubprocess.run([TOOL])\n",
+        "from .config import TOOL as T\nsubprocess.run([T])\n",
+        "import config\nsubprocess.run([config.TOOL])\n",
+        "from app import config as c\nsubprocess.run([c.TOOL])\n",
+        "from reexported import TOOL\nsubprocess.run([TOOL])\n",
+    ],
+)
+def test_constants_of_other_files(text: str) -> None:
+    files = Files(
+        {
+            "app/config.py": "TOOL = 'git'\n",
+            "app/reexported.py": "from .config import TOOL\n",
+            "app/main.py": "import subprocess\n" + text,
+        }
+    )
+    needs = python_needs_of(files, files.files())
+    assert names(needs, "commands") == {"git"}
+    assert needs.unknown_commands == ()
+
+
+def test_settings_of_django() -> None:
+    files = Files(
+        {
+            "site/settings/base.py": "import os\nTOOL = os.getenv('TOOL', 'convert')\n",
+            "a.py": "import subprocess\nfrom django.conf import settings\nsubprocess.run([settings.TOOL])\n",
+        }
+    )
+    needs = python_needs_of(files, files.files())
+    assert names(needs, "commands") == {"convert"}
+    assert len(needs.unknown_commands) == 1
+
+
+def test_classes_made_of_popen() -> None:
+    files = Files(
+        {
+            "app/utils.py": "import subprocess\nclass Process(subprocess.Popen):\n    pass\n",
+            "app/a.py": "from .utils import Process\nProcess(['git'])\nProcess.run(['tar'])\n",
+        }
+    )
+    assert names(python_needs_of(files, files.files()), "commands") == {"git", "tar"}
+
+
 def test_what_only_another_system_runs_is_left_out() -> None:
     text = (
         "import os, sys, subprocess\nif sys.platform == 'win32':\n    subprocess.run(['taskkill'])\n"

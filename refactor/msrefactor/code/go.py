@@ -512,7 +512,8 @@ def _values(
         if end == len(group):
             if package in {"path/filepath", "path"} and words[2] == "Join":
                 pieces = [_one(_values(source, constants, argument, depth + 1)) for argument in inner]
-                return (posixpath.join("", *(piece for piece in pieces if piece)),)
+                rest = [piece.lstrip("/") for piece in pieces[1:]]
+                return (posixpath.join(pieces[0] if pieces else "", *(piece for piece in rest if piece)),)
             if (
                 package in {"path/filepath", "path"}
                 and words[2] in {"Clean", "FromSlash", "ToSlash"}

@@ -982,6 +982,8 @@ def _call_values(
     inner, _ = arguments(group, at)
     if name in {"join", "resolve", "normalize"} and at == 3 and inner:
         pieces = [_values(source, index, part, depth) for part in inner]
+        if name == "join":  # unlike `resolve` it takes a leading slash for nothing special
+            pieces[1:] = [tuple(value.lstrip("/") for value in values) for values in pieces[1:]]
         return _paths(pieces)
     if name == "dirname" and inner:
         return tuple(_parent(value) for value in _values(source, index, inner[0], depth))

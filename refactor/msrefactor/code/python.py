@@ -105,6 +105,7 @@ _SINKS: Mapping[str, _Sink] = MappingProxyType(
             "line", 0, "command", "pexpect.popen_spawn.PopenSpawn sarge.run sarge.capture_stdout invoke.run"
         ),
         **_sinks("line", 0, "cmd", "easyprocess.EasyProcess tornado.process.Subprocess"),
+        **_sinks("line", 0, "args", "subprocess.Popen.run subprocess.Popen.call"),
         **_sinks("which", 0, "cmd", "shutil.which distutils.spawn.find_executable"),
         **_sinks("program", 0, "cmd", "sh.Command"),
         **_sinks("library", 0, "name", "ctypes.CDLL ctypes.PyDLL"),
@@ -121,7 +122,7 @@ _SINKS: Mapping[str, _Sink] = MappingProxyType(
         **_sinks(
             "open", 0, "file", "os.open os.listdir os.scandir os.walk glob.glob glob.iglob zipfile.ZipFile"
         ),
-        **_sinks("open", 0, "name", "tarfile.open sqlite3.connect linecache.getlines"),
+        **_sinks("open", 0, "name", "tarfile.open linecache.getlines"),
     }
 )
 """What starts a program: `line` a list or a text, `words` the arguments themselves, `program` one name,
@@ -170,7 +171,7 @@ _OF_INTEREST = (
     "subprocess", "system", "popen", "exec", "spawn", "which", "find_executable", "CDLL", "LoadLibrary",
     "WinDLL", "find_library", "dlopen", "pexpect", "plumbum", "import sh", "from sh", "open(", "open (",
     "Path(", "listdir", "scandir", "os.walk", "glob", "anyio", "trio", "delegator", "sarge", "invoke",
-    "EasyProcess", "PyDLL", "sqlite3", "tempfile", _TEMPORARY, "ZipFile", "getoutput", "psutil", "path.join",
+    "EasyProcess", "PyDLL", "tempfile", _TEMPORARY, "ZipFile", "getoutput", "psutil", "path.join",
     "read_", "write_", "mkdir", *_PATH_METHODS,
 )  # fmt: skip
 """A file with none of these has nothing but imports to tell."""
@@ -182,6 +183,7 @@ def python_needs(path: str, text: str) -> CodeNeeds | None:
     if module is None:
         return None
     module.read_imports()
+    module.process_classes()
     return module.needs()
 
 
@@ -204,6 +206,9 @@ def python_needs_of(context: SourceReader, files: Iterable[str]) -> CodeNeeds:
             modules.append(module)
         elif _is_of_interest(text):
             found.append(CodeNeeds(unknown_commands=(Evidence(path, None, "is not understood"),)))
+    classes = frozenset(name for module in modules for name in module.process_classes())
+    for module in modules:
+        module.adopt(classes)
     world = _World(tuple(modules), is_whole=True)
     for module in modules:
         module.world = world
@@ -245,6 +250,8 @@ class _World:
     """Whether these are all files of the program."""
     effort: int = 20_000
     """How many more calls may be looked into; past that, what they pass is unknown."""
+    depth: int = 0
+    """How many files deep a constant is being looked up."""
     resolving: set[tuple[str, int, str]] = field(default_factory=set)
     """The parameters that are being looked up: file, function, name."""
 
@@ -255,12 +262,13 @@ class _Module:
     def __init__(self, path: str, cut: tuple[Statement, ...], text: str) -> None:
         self.findings = Findings(path)
         self.text = text
-        self.source = Source(path, cut, {}, resolve_parameter=self.given)
+        self.source = Source(path, cut, {}, resolve_parameter=self.given, resolve_import=self.elsewhere)
         self.imported: dict[int, tuple[tuple[str, str], ...]] = {}
         self.callers: dict[str, _Callers] = {}
         self.world = _World((self,), is_whole=False)
         self.known_parameters: dict[tuple[int, str], Values | None] = {}
         self.skipped: dict[int, bool] = {-1: False}
+        self.is_forced = False
 
     @staticmethod
     def read(path: str, text: str) -> _Module | None:
@@ -268,7 +276,7 @@ class _Module:
         return _Module(path, cut, text) if cut is not None else None
 
     def needs(self) -> CodeNeeds:
-        if _is_of_interest(self.text):
+        if self.is_forced or _is_of_interest(self.text):
             pattern = self.pattern()
             for index, statement in enumerate(self.source.statements):
                 if pattern.search(statement.text) and not self.is_skipped(index):
@@ -296,6 +304,31 @@ class _Module:
                     self.source.aliases.setdefault(last, dotted)
         if "tempfile" in self.findings.imports:
             self.findings.writes_temp = True
+
+    def process_classes(self) -> tuple[str, ...]:
+        """Return the file's own classes that start a program when they are called."""
+        found: list[str] = []
+        if "Popen" not in self.text:
+            return ()
+        for statement in self.source.statements:
+            if statement.keyword != "class":
+                continue
+            name, _, rest = statement.text[5:].partition("(")
+            bases = [base.strip() for base in rest.partition(")")[0].split(",")]
+            for base in bases:
+                first, dot, last = base.partition(".")
+                dotted = self.source.aliases.get(first, first) + dot + last
+                if dotted in {"subprocess.Popen", "psutil.Popen"}:
+                    found.append(name.strip())
+                    self.source.aliases[name.strip()] = dotted
+        return tuple(found)
+
+    def adopt(self, classes: frozenset[str]) -> None:
+        """Take imports of other files' process classes for what they are."""
+        for local, dotted in self.source.aliases.items():
+            if dotted.rpartition(".")[2] in classes and dotted not in _SINKS:
+                self.source.aliases[local] = "subprocess.Popen"
+                self.is_forced = True
 
     def read_program_import(self, index: int, module: str, name: str) -> None:
         """`from sh import git`, `from plumbum.cmd import ls`: the name is a program."""
@@ -675,6 +708,27 @@ class _Module:
                     found.append(UNKNOWN)
         if not is_complete:
             found.append(UNKNOWN)
+        return tuple(dict.fromkeys(found)) or None
+
+    def elsewhere(self, dotted: str) -> Values | None:
+        """Return what another file binds at its top to the last part of a dotted name."""
+        home, _, last = dotted.rpartition(".")
+        if not home or not self.world.is_whole or self.world.depth > 6 or self.world.effort <= 0:
+            return None
+        module = home.rpartition(".")[2]
+        is_settings = home == "django.conf.settings"
+        found: list[Value] = []
+        self.world.depth += 1
+        try:
+            for other in self.world.modules:
+                is_home = other.module_name == module or (is_settings and "settings" in other.source.path)
+                if not is_home or last not in other.text or other is self:
+                    continue
+                self.world.effort -= 1
+                if any(binding.scope < 0 for binding in other.source.bindings(last)):
+                    found.extend(other.source.constant(last))
+        finally:
+            self.world.depth -= 1
         return tuple(dict.fromkeys(found)) or None
 
     def is_method(self, function: int) -> bool:

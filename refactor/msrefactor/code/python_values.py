@@ -63,7 +63,7 @@ class Binding:
     """One way a name gets its value."""
 
     kind: str
-    """`value`, `element` (of what is iterated), `add` (`+=`, `append`, `extend`), `parameter`, `unknown`."""
+    """`value`, `element` (of what is iterated), `add` (`+=`, `append`), `parameter`, `import`, `unknown`."""
     scope: int
     node: cst.BaseExpression | None = None
     index: int = 0
@@ -82,6 +82,8 @@ class Source:
     """Modules imported with `*`."""
     resolve_parameter: Callable[[int, str, int], Values | None] | None = None
     """Gives what callers pass: function statement, parameter's name and position; None when unknown."""
+    resolve_import: Callable[[str], Values | None] | None = None
+    """Gives what another file of the program has under a dotted name; None when unknown."""
     _parsed: dict[int, cst.CSTNode | None] = field(default_factory=dict)
     _bindings: dict[str, tuple[Binding, ...]] = field(default_factory=dict)
     _active: dict[tuple[str, int], list[Value]] = field(default_factory=dict)
@@ -126,6 +128,10 @@ class Source:
             return (*found[:_MAX_VALUES], UNKNOWN)
         # Nothing at all only inside a name's own first binding; the others tell.
         return found or (() if self._active else _NOTHING_KNOWN)
+
+    def constant(self, name: str) -> Values:
+        """Return what a name of the module can be."""
+        return self._name(name, -1, 0) or _NOTHING_KNOWN
 
     def _values(self, node: cst.BaseExpression, scope: int, depth: int) -> Values:
         import libcst as cst
@@ -224,7 +230,7 @@ class Source:
             return tuple(parent_of(value) for value in self.values(node.value, scope, depth))
         if isinstance(node.value, cst.Name) and node.value.value in {"self", "cls"}:
             return self._name(f"{node.value.value}.{node.attr.value}", scope, depth)
-        return _NOTHING_KNOWN
+        return self._imported(name) if name is not None else _NOTHING_KNOWN
 
     def _subscript(self, node: cst.Subscript, scope: int, depth: int) -> Values:
         import libcst as cst
@@ -339,6 +345,8 @@ class Source:
         for binding in bindings:
             if binding.kind == "parameter":
                 found.extend(self._parameter(name, binding, depth))
+            elif binding.kind == "import":
+                found.extend(self._imported(self.aliases.get(name, "")))
             elif binding.node is None or binding.kind == "unknown":
                 found.append(UNKNOWN)
             elif binding.kind == "value":
@@ -358,6 +366,10 @@ class Source:
         resolve = self.resolve_parameter
         given = resolve(binding.scope, name, binding.index) if resolve is not None else None
         return (*default, *(given if given is not None else (UNKNOWN,)))
+
+    def _imported(self, dotted: str) -> Values:
+        found = self.resolve_import(dotted) if self.resolve_import is not None and dotted else None
+        return _NOTHING_KNOWN if found is None else found
 
     def _elements(self, node: cst.BaseExpression, scope: int, depth: int) -> Values:
         import libcst as cst
@@ -447,6 +459,7 @@ def _bindings_in(node: cst.CSTNode, name: str, index: int, statement: Statement)
     import libcst as cst
 
     scope = statement.scope
+    is_import = statement.text.startswith(("import ", "from "))
     for one in walk(node):
         if isinstance(one, cst.Assign):
             for target in one.targets:
@@ -462,12 +475,11 @@ def _bindings_in(node: cst.CSTNode, name: str, index: int, statement: Statement)
             yield from _targets(one.target, one.value, name, scope)
         elif isinstance(one, cst.For | cst.CompFor):
             yield from _loop_targets(one.target, one.iter, name, scope)
-        elif isinstance(one, cst.AsName):
-            if _mentions(one.name, name):
-                yield Binding("unknown", scope)
         elif isinstance(one, cst.ImportAlias):
-            bound = one.name if one.asname is None else None
-            if bound is not None and _mentions(bound, name) and "." not in name:
+            if "." not in name and _mentions(one.name if one.asname is None else one.asname.name, name):
+                yield Binding("import", scope)
+        elif isinstance(one, cst.AsName):
+            if _mentions(one.name, name) and not is_import:
                 yield Binding("unknown", scope)
         elif isinstance(one, cst.FunctionDef):
             if one.name.value == name:
