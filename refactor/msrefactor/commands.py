@@ -103,6 +103,23 @@ def option_value(argv: Sequence[str | None], *names: str) -> str | None:
     return None
 
 
+def clustered_value(argv: Sequence[str | None], letter: str) -> tuple[bool, str | None]:
+    """Whether a short option with a value is given, alone or at the end of a cluster, and its value.
+
+    `-O x`, `-Ox`, `-qO x` and `-qO-` all give `O`; a value that isn't known is None.
+    """
+    for index, word in enumerate(argv):
+        if word is None or not word.startswith("-") or word.startswith("--") or letter not in word[1:]:
+            continue
+        flags, _, value = word[1:].partition(letter)
+        if not flags.isalnum() and flags:
+            continue
+        if value:
+            return True, value
+        return True, argv[index + 1] if index + 1 < len(argv) else None
+    return False, None
+
+
 def has_option(argv: Sequence[str | None], *names: str) -> bool:
     """Whether one of the options is given; a short one also inside a cluster such as `-rf`."""
     for word in argv:
@@ -349,32 +366,34 @@ def _downloads(command: Command, argv: Arguments, scope: Scope, item: Item) -> E
         if last.start > command.start:
             return Effect(Role.NOTHING if tool in ("curl", "wget") else Role.FETCH, tool=tool)
     urls = [word for word in argv[1:] if word and "://" in word]
-    if tool == "curl":
-        target = option_value(argv, "-o", "--output")
-        if target is None and has_option(argv, "-O", "--remote-name"):
-            names = [posixpath.basename(url.split("?")[0]) for url in urls]
-            return Effect(Role.FETCH, tool=tool, writes=tuple(scope.path(name) for name in names))
-        if target is None and any(word is None for word in argv):
-            written = any(">" in redirect.operator for redirect in command.redirects)
-            return Effect(Role.FETCH if written else Role.GATE, tool=tool)
-    else:
-        target = option_value(argv, "-O", "--output-document")
-        folder = option_value(argv, "-P", "--directory-prefix")
+    unknown = Effect(Role.OPAQUE, tool=tool, why=f"where `{tool}` saves its download isn't known")
+    is_redirected = any(">" in redirect.operator for redirect in command.redirects)
+    to_output = Effect(Role.FETCH if is_redirected else Role.GATE, tool=tool)
+    long_option, letter = ("--output", "o") if tool == "curl" else ("--output-document", "O")
+    given, target = clustered_value(argv, letter)
+    if not given:
+        target = option_value(argv, long_option)
+        given = target is not None or has_option(argv, long_option)
+    if given:
         if target is None:
-            if not urls or any(word is None for word in argv):
-                return Effect(Role.OPAQUE, tool=tool, why="where `wget` saves its download isn't known")
-            names = [posixpath.basename(url.split("?")[0]) for url in urls]
-            inside = scope.path(folder) if folder else scope.cwd
-            return Effect(Role.FETCH, tool=tool, writes=tuple(posixpath.join(inside, name) for name in names))
-        if target.startswith("-"):
-            target = target[1:] or "-"
-    if target is None or target == "-":
-        written = any(">" in redirect.operator for redirect in command.redirects)
-        return Effect(Role.FETCH if written else Role.GATE, tool=tool)
-    cluster = target if target != "" else None
-    if cluster is None:
-        return Effect(Role.OPAQUE, tool=tool, why=f"where `{tool}` saves its download isn't known")
-    return Effect(Role.FETCH, tool=tool, writes=(scope.path(cluster),))
+            return unknown
+        return to_output if target == "-" else Effect(Role.FETCH, tool=tool, writes=(scope.path(target),))
+    by_name = has_option(argv, "-O", "--remote-name", "--remote-name-all", "-J") or tool == "wget"
+    if not by_name:
+        return to_output
+    if tool == "wget" and has_option(argv, "--spider"):
+        return Effect(Role.GATE, tool=tool)
+    names = [posixpath.basename(url.split("?")[0]) for url in urls]
+    if not all(names) or not names or any(word is None for word in argv):
+        return unknown
+    folder = option_value(argv, "--output-dir") if tool == "curl" else None
+    if tool == "wget":
+        is_inside, folder = clustered_value(argv, "P")
+        folder = folder if is_inside else option_value(argv, "--directory-prefix")
+        if is_inside and folder is None:
+            return unknown
+    inside = scope.path(folder) if folder else scope.cwd
+    return Effect(Role.FETCH, tool=tool, writes=tuple(posixpath.join(inside, name) for name in names))
 
 
 def _unpacks(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
@@ -542,12 +561,12 @@ _MANY: Mapping[Reader, str] = {
     _nothing: (
         "true : echo printf test [ [[ set shopt which type command ls cat pwd env id whoami uname "
         "sleep date head tail grep egrep awk cut sort uniq tr wc sha256sum md5sum sha512sum sha1sum "
-        "stat du df file getconf nproc arch exit false wait trap read ps kill ulimit umask basename "
-        "dirname realpath readlink seq diff cmp ldd hostname locale strings jq yq rev expr let hash "
-        "alias history tree base64 break continue return shift local declare typeset"
+        "stat du df file getconf nproc arch exit false wait ps kill basename "
+        "dirname realpath readlink seq diff cmp ldd hostname locale strings jq yq rev expr hash "
+        "history tree base64 break continue return"
     ),
     _gate: "hadolint shellcheck",
-    _navigate: "cd export unset pushd popd",
+    _navigate: "cd export unset pushd popd umask ulimit trap read alias shift local declare typeset let",
     _makes: "mkdir touch",
     _permissions: "chmod chown chgrp",
     _links: "ln",

@@ -9,6 +9,7 @@ interpreters that are passed in. What nobody understands is `Role.OPAQUE`, never
 from __future__ import annotations
 
 import enum
+import itertools
 import posixpath
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -544,11 +545,31 @@ def interpret(
         effect = _script_effect(argv, inner, interpreters, depth)
     if effect is None:
         effect = interpret_common(plain, argv, inner, item)
+    if effect.role in (Role.GATE, Role.FETCH, Role.BUILD):
+        named = tuple(path for path in _named_paths(argv, inner) if path not in effect.reads)
+        effect = replace(effect, reads=(*effect.reads, *named))
     if written is None and effect.role < Role.OPAQUE:
         return Effect(Role.OPAQUE, tool=effect.tool, why="a redirection to a path that isn't known")
     if written:
         effect = replace(effect, role=max(effect.role, Role.SETUP), writes=(*effect.writes, *written))
     return effect
+
+
+def _named_paths(argv: Sequence[str | None], scope: Scope) -> tuple[str, ...]:
+    """Return the paths from the context that a command's words name, and the files that variables name."""
+    words: list[str] = []
+    for before, word in itertools.pairwise(argv):
+        if word is None:
+            continue
+        option, equals, value = word.partition("=")
+        if equals and option.startswith("-"):
+            words.append(value)
+        elif "/" in word or (before is not None and before.startswith("-") and not word.startswith("-")):
+            words.append(word)
+    found = [path for path in map(scope.path, words) if path != scope.cwd and scope.has(path)]
+    values = (value for value in scope.variables.values() if value.startswith("/"))
+    found.extend(path for path in map(scope.path, values) if scope.is_file(path))
+    return tuple(dict.fromkeys(found))
 
 
 def _script_effect(
