@@ -147,7 +147,8 @@ def _port(text: str) -> str:
 
 BUILD_ENVIRONMENT = frozenset(
     "CGO_ENABLED GO111MODULE GOFLAGS GOOS GOARCH GOARM GOPROXY GOSUMDB GOPRIVATE GONOSUMDB GONOPROXY "
-    "GOCACHE GOMODCACHE GOTOOLCHAIN GOEXPERIMENT GOINSECURE DEBIAN_FRONTEND".split()
+    "GOCACHE GOMODCACHE GOTOOLCHAIN GOEXPERIMENT GOINSECURE GOAMD64 GOARM64 GO386 GOBIN GOTMPDIR GOVCS "
+    "DEBIAN_FRONTEND".split()
 )
 """Variables that only compilers and package managers read: a final stage without them runs the same."""
 
@@ -187,7 +188,12 @@ def config_differences(before: Config, after: Config) -> tuple[str, ...]:
             found.append(f"environment variable {key} is lost")
         elif after.environment[key] != value and not _is_path_list(key, value, after.environment[key]):
             found.append(f"environment variable {key} changed")
-    added = set(after.environment) - set(before.environment) - {"PATH"}
+    inherited = dict(before.base.env) if before.base is not None else {}
+    added = {
+        key
+        for key, value in after.environment.items()
+        if key not in before.environment and key != "PATH" and inherited.get(key) != value
+    }
     found.extend(f"environment variable {key} is new" for key in sorted(added))
     found.extend(_path_differences(before, after))
     return tuple(found)
