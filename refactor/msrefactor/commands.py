@@ -522,7 +522,9 @@ def _package_effect(
 ) -> Effect:
     values = tuple(value for _, value in names)
     words = tuple(word for word, _ in names)
-    if action in ("install", "reinstall", "satisfy"):
+    if action in ("install", "reinstall", "satisfy", "localinstall"):
+        if any(value is not None and value.startswith((".", "/")) and "/" in value for value in values):
+            return Effect(Role.OPAQUE, tool=tool, why="which files a downloaded package installs isn't known")
         call = PackageCall(manager, "install", values, virtual, without_recommends)
         return Effect(Role.PACKAGES, tool=tool, packages=words, detail=call)
     if action in ("remove", "purge", "autopurge"):

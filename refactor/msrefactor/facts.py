@@ -392,11 +392,13 @@ def _copy_fact(index: int, instruction: Instruction, scope: Scope) -> Fact:
     for source in sources:
         if source.lstrip("<-").strip("\"'") in heredocs or _is_remote(source):
             continue
+        keeps_parents = any(flag.name == "parents" and flag.value != "false" for flag in instruction.flags)
         for match in _matches(scope.context, source):
             if match == "" or scope.context.is_dir(match):
-                keep_parents = instruction.flag("parents") is not None
-                inside = posixpath.join(destination, match) if keep_parents and match else destination
+                inside = posixpath.join(destination, match) if keeps_parents and match else destination
                 placed.append(Placed(inside, match, is_folder=True))
+            elif keeps_parents and "/./" not in source:
+                placed.append(Placed(posixpath.join(destination, match), match, is_folder=False))
             else:
                 name = posixpath.basename(match)
                 place = posixpath.join(destination, name) if into_folder else destination

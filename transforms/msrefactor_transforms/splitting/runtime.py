@@ -209,6 +209,7 @@ def _replayed_run(question: Question, roles: Roles, cut: Cut, fact: Fact, tally:
         question, fact, keep, [n for n in keep if not _is_pointless(roles, fact, n, keep, installs)]
     )
     _demand_variables(question, fact, keep)
+    _demand_sources(question, roles, fact, keep)
     whole = len(keep) == len(fact.items)
     instruction = fact.instruction
     if not whole:
@@ -261,7 +262,9 @@ def _with_alternatives(
     for group in _alternatives(fact):
         if found.isdisjoint(group):
             continue
-        if not set(group) <= set(allowed):
+        # a list whose failure nobody saw must not become the last one, whose failure ends the build
+        is_cut_short = max(found) == max(group) < len(fact.items) - 1 and not _is_sure(fact, group)
+        if is_cut_short or not set(group) <= set(allowed):
             raise question.obstacle("opaque-step", _INDIVISIBLE, fact)
         found.update(group)
     return sorted(found)
@@ -274,6 +277,30 @@ _CONDITIONS = frozenset(
 
 def _is_condition(item: ItemFact) -> bool:
     return bool(item.effects) and item.effects[0].tool in _CONDITIONS
+
+
+_SURE = frozenset({"true", ":", "echo"})
+
+
+def _is_sure(fact: Fact, group: Sequence[int]) -> bool:
+    """Whether an and-or list can't fail: it ends in `|| true`."""
+    last = fact.items[group[-1]]
+    return all(effect.tool in _SURE for effect in last.effects)
+
+
+def _demand_sources(question: Question, roles: Roles, fact: Fact, keep: Sequence[int]) -> None:
+    """Refuse when packages are installed from a source that a build step of the same RUN sets up."""
+    fetched = False
+    for position, item in enumerate(fact.items):
+        if position not in keep:
+            fetched = fetched or any(
+                is_under(path, folder)
+                for effect in item.effects
+                for path in effect.writes
+                for folder in ("/etc", "/usr/share/keyrings")
+            )
+        elif fetched and roles.role(fact, position) is Role.PACKAGES:
+            raise question.obstacle("opaque-step", _INDIVISIBLE, fact)
 
 
 def _demand_variables(question: Question, fact: Fact, keep: Sequence[int]) -> None:
