@@ -814,7 +814,17 @@ def _pruning(
         return (), 0.0
     if _mentions(view, facts, dev_only):
         return (), 0.0
-    return ("RUN npm prune --omit=dev\n",), 5.0 * len(package.dev_dependencies)
+    scopes = _scopes_of_the_build(facts, local[0][0])
+    if any(scope.user != scopes[0].user for scope in scopes):
+        return (), 0.0
+    place = "" if scopes[-1].cwd == install.folder else f"cd {install.folder} && "
+    return (f"RUN {place}npm prune --omit=dev\n",), 5.0 * len(package.dev_dependencies)
+
+
+def _scopes_of_the_build(facts: StageFacts, install: Fact) -> list[Scope]:
+    """Return what holds from the install to behind the last step of the build."""
+    last = max(f.index for f in facts.runs() if f.role in (Role.BUILD, Role.FETCH, Role.GATE))
+    return [fact.scope for fact in facts.facts[install.index : last + 2]] or [facts.end]
 
 
 def _package_of(name: str) -> str:
