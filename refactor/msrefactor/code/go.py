@@ -451,7 +451,7 @@ def _use_path(findings: Findings, place: Evidence, kind: str, value: str) -> Non
             if kind == "read":
                 findings.unknown_paths.append(place)
             return
-    if not known or "://" in known or "\n" in known or known == ".":
+    if not known or "://" in known or "\n" in known or not known.strip("./") or known == _ITSELF:
         return
     (findings.written if kind == "write" else findings.paths).append((known, place))
 

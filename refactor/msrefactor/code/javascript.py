@@ -840,6 +840,8 @@ def _use_path(source: _Source, place: Evidence, kind: str, value: str) -> None:
             return
     if not known or "\n" in known or "://" in known or known in {".", "/", CONTEXT_MARK + "."}:
         return
+    if not known.strip("./"):
+        return
     (source.findings.written if kind == "write" else source.findings.paths).append((known, place))
 
 

@@ -269,6 +269,7 @@ class _Module:
         self.known_parameters: dict[tuple[int, str], Values | None] = {}
         self.skipped: dict[int, bool] = {-1: False}
         self.is_forced = False
+        self._mentioned: frozenset[str] | None = None
 
     @staticmethod
     def read(path: str, text: str) -> _Module | None:
@@ -655,6 +656,13 @@ class _Module:
             if isinstance(value, str) and not value.startswith(UNKNOWN):
                 self.use_path(self.place(index), value, is_written=False, is_hint=True)
 
+    @property
+    def mentioned(self) -> frozenset[str]:
+        """Every name that the text mentions."""
+        if self._mentioned is None:
+            self._mentioned = frozenset(re.findall(r"[^\W\d]\w*", self.text))
+        return self._mentioned
+
     # Parameters
 
     def given(self, function: int, name: str, position: int) -> Values | None:
@@ -695,7 +703,7 @@ class _Module:
         is_complete = (self.world.is_whole or is_private) and not self.is_registered(function)
         found: list[Value] = []
         for module in self.world.modules:
-            if called not in module.text:
+            if called not in module.mentioned:
                 continue
             callers = module.callers_of(called, self, is_method=is_method)
             is_complete = is_complete and callers.is_complete
@@ -722,7 +730,7 @@ class _Module:
         try:
             for other in self.world.modules:
                 is_home = other.module_name == module or (is_settings and "settings" in other.source.path)
-                if not is_home or last not in other.text or other is self:
+                if not is_home or other is self or last not in other.mentioned:
                     continue
                 self.world.effort -= 1
                 if any(binding.scope < 0 for binding in other.source.bindings(last)):
