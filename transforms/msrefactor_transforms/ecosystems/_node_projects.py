@@ -1,0 +1,140 @@
+"""Node projects: package.json with its scripts followed, and what the interpretation remembers of a command."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from msrefactor import shell
+from msrefactor.code.node_package import NodePackage, read_package
+from msrefactor.facts import Scope
+from msrefactor.model import Evidence
+
+HOOKS = ("preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeInstall:
+    """One command that fills node_modules."""
+
+    manager: str
+    folder: str
+    """Absolute folder of the package.json."""
+    packages: tuple[str, ...] = ()
+    """For a global install: what is installed, without versions."""
+    is_global: bool = False
+    with_dev: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NodeBuild:
+    """One command that builds the project, with the scripts it goes through."""
+
+    folder: str
+    tsc_output: str | None = None
+    """Folder that tsc writes, when that is all the command does."""
+
+
+def without_version(word: str) -> str:
+    """Return the package that a word such as `pm2@5` or `@scope/name@^1` names."""
+    head, at, _ = word[1:].partition("@")
+    return word[0] + head if at else word
+
+
+def manifests(folder: str, scope: Scope) -> tuple[str, ...]:
+    """Return the files that an install reads, as far as they are there."""
+    names = (
+        "package.json", "package-lock.json", "npm-shrinkwrap.json", ".npmrc", "yarn.lock", ".yarnrc", ".yarnrc.yml",
+        "pnpm-lock.yaml", "pnpm-workspace.yaml", ".pnpmfile.cjs", ".node-version", ".nvmrc",
+    )  # fmt: skip
+    found = [f"{folder}/{name}".replace("//", "/") for name in names]
+    return tuple(path for path in found if scope.is_file(path))
+
+
+def package_at(folder: str, scope: Scope) -> NodePackage | None:
+    """Return the package.json of a folder of the image, if it came from the context and is understood."""
+    source = scope.origin(posixpath.join(folder, "package.json"))
+    if source is None:
+        return None
+    return read_package(scope.context, posixpath.dirname(source))
+
+
+def chain(package: NodePackage, name: str, depth: int = 0) -> Iterator[tuple[str, ...]]:
+    """Yield the commands of a script, the scripts before and after it and those that it runs."""
+    if depth > 6:
+        return
+    for step in (f"pre{name}", name, f"post{name}"):
+        text = package.scripts.get(step)
+        if text is None:
+            continue
+        script = shell.parse_script(text)
+        if script is None:
+            yield ("?",)
+            continue
+        for item in script.items:
+            for command in item.commands:
+                words = tuple(
+                    word.literal if word.literal is not None else word.text for word in command.words
+                )
+                yield from expanded(package, words, depth)
+
+
+def expanded(package: NodePackage, words: tuple[str, ...], depth: int = 0) -> Iterator[tuple[str, ...]]:
+    """Yield a command, and instead of a runner of scripts or programs what it runs."""
+    if not words:
+        return
+    tool = posixpath.basename(words[0])
+    rest = [word for word in words[1:] if not word.startswith("-")]
+    if tool in ("npm", "yarn", "pnpm") and rest:
+        target = rest[1] if rest[0] in ("run", "run-script") and len(rest) > 1 else rest[0]
+        if target in package.scripts and depth < 6:
+            yield (words[0],)
+            yield from chain(package, target, depth + 1)
+            return
+        yield words
+        return
+    if tool in ("cross-env", "dotenv", "env-cmd", "cross-env-shell", "npx", "dotenvx", "env"):
+        yield (words[0],)
+        inner = list(words[1:])
+        while inner and (inner[0].startswith("-") or "=" in inner[0]):
+            option = inner.pop(0)
+            if option in ("-e", "-f", "--file", "-v", "-p") and inner:
+                inner.pop(0)
+        yield from expanded(package, tuple(inner), depth + 1)
+        return
+    if tool in ("run-s", "run-p", "npm-run-all"):
+        yield (words[0],)
+        for target in rest:
+            matched = [name for name in package.scripts if name == target or _globbed(name, target)]
+            for name in matched:
+                yield from chain(package, name, depth + 1)
+        return
+    if tool == "concurrently":
+        yield (words[0],)
+        for text in words[1:]:
+            if not text.startswith("-"):
+                inner_words = tuple(text.removeprefix("npm:").split())
+                if text.startswith("npm:"):
+                    yield from chain(package, inner_words[0], depth + 1)
+                else:
+                    yield from expanded(package, inner_words, depth + 1)
+        return
+    yield words
+
+
+def _globbed(name: str, pattern: str) -> bool:
+    import fnmatch
+
+    return "*" in pattern and fnmatch.fnmatch(name, pattern)
+
+
+def package_evidence(package: NodePackage, name: str) -> Evidence:
+    """Return where package.json has a name."""
+    return Evidence(package.path, package.line_of.get(name), name)
+
+
+def package_of(name: str) -> str:
+    """Return the package that an import such as `@scope/name/file` is from."""
+    parts = name.split("/")
+    return "/".join(parts[:2]) if name.startswith("@") else parts[0]
