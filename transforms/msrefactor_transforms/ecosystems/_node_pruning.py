@@ -68,8 +68,9 @@ def pruning(
 
 def _scopes_of_the_build(facts: StageFacts, install: Fact) -> list[Scope]:
     """Return what holds from the install to behind the last step of the build."""
-    last = max(f.index for f in facts.runs() if f.role in (Role.BUILD, Role.FETCH, Role.GATE))
-    return [fact.scope for fact in facts.facts[install.index : last + 2]] or [facts.end]
+    steps = (f.index for f in facts.runs() if f.role in (Role.BUILD, Role.FETCH, Role.GATE))
+    last = max(install.index, *steps, 0)
+    return [fact.scope for fact in facts.facts[install.index : last + 2]]
 
 
 def _mentions(view: View, facts: StageFacts, names: set[str]) -> bool:
@@ -93,7 +94,7 @@ def compiled_sources(
     programs: Sequence[tuple[tuple[str, ...], Evidence]],
     code: CodeNeeds,
 ) -> tuple[str, ...]:
-    """Return folders that hold nothing but TypeScript which tsc has compiled, and that nothing started names."""
+    """Return folders that hold only TypeScript which tsc has compiled, and that nothing started names."""
     outputs = {d.tsc_output for _, _, d in entries if isinstance(d, NodeBuild)}
     if outputs == {None} or not outputs or not programs:
         return ()
