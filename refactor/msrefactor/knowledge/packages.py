@@ -211,7 +211,9 @@ def _installed_as(name: str, release: str, names: Sequence[str]) -> str | None:
 def _releases_of(base: BaseImage, runtime: BaseImage) -> tuple[str, ...]:
     if base.system != "debian" or base.contents is None or runtime.contents is None:
         return ()
-    return tuple(release for release in base.releases or (base.release or "",) if release in RELEASES)
+    named = base.releases or (base.release or "",)
+    # the oldest known stands for those before it: what the full images hold has changed little
+    return tuple(dict.fromkeys(name if name in RELEASES else RELEASES[0] for name in named if name))
 
 
 def _is_library(package: str) -> bool:

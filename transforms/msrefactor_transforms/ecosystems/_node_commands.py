@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from msrefactor.code.node_package import read_tsconfig
+from msrefactor.code.node_package import NodePackage, read_tsconfig
 from msrefactor.code.shell import starts_in
 from msrefactor.commands import option_value
 from msrefactor.facts import Effect, Role, Scope, is_under
 from msrefactor.shell import Command
 from msrefactor_transforms.ecosystems._node_projects import (
+    GLOBAL_PACKAGES,
     HOOKS,
     NodeBuild,
     NodeInstall,
     chain,
     manifests,
+    modules_of,
     package_at,
+    package_of_command,
     without_version,
 )
 
@@ -30,6 +33,7 @@ _BUILDERS = frozenset(
     "node-gyp node-pre-gyp patch-package husky is-ci opencollective json minify uglifyjs terser "
     "browserify quasar ember vuepress vitepress".split()
 )
+_OF_WORKSPACES = frozenset({"--workspaces", "--workspace", "-ws", "-w"})
 _CHECKERS = frozenset(
     "eslint prettier jest mocha vitest ava tap nyc c8 cypress playwright stylelint xo standard tslint "
     "depcheck audit-ci commitlint knip biome lint-staged".split()
@@ -87,19 +91,24 @@ def _project(argv: Sequence[str | None], scope: Scope) -> str:
 def _npm(words: Sequence[str | None], argv: Sequence[str | None], scope: Scope) -> Effect | None:
     action, rest = _first(words)
     folder = _project(argv, scope)
+    is_global = any(word in ("-g", "--global", "--location=global") for word in argv)
     if action in ("install", "i", "ci", "add", "clean-install", "in", "isntall"):
-        if "-g" in argv or "--global" in argv:
-            return _global_install("npm", rest)
+        if is_global:
+            return _global_install("npm", rest, scope)
         return _install("npm", folder, argv, scope)
     if action in ("run", "run-script", "rum"):
+        if any(word in _OF_WORKSPACES or (word or "").startswith("--workspace=") for word in argv):
+            return _of_workspaces("npm", folder)
         script = next((word for word in rest if word and not word.startswith("-")), None)
         return _script("npm", script, folder, scope)
     if action in ("test", "t", "tst"):
         return Effect(Role.GATE, tool="npm")
+    if is_global and action in ("update", "up", "upgrade", "uninstall", "rm", "remove", "un"):
+        return _global_install("npm", rest or ["npm"], scope)
     if action in ("prune", "rebuild", "dedupe", "link", "uninstall", "rm", "remove", "un", "update", "up"):
         return Effect(
             Role.BUILD, tool="npm", reads=manifests(folder, scope), reads_only=True,
-            writes=(f"{folder}/node_modules",), why="the installed packages", detail=NodeBuild(folder),
+            writes=(modules_of(folder),), why="the installed packages", detail=NodeBuild(folder),
         )  # fmt: skip
     if action == "cache":
         return Effect(Role.CLEAN, tool="npm")
@@ -140,7 +149,7 @@ def _yarn(words: Sequence[str | None], argv: Sequence[str | None], scope: Scope)
     if action == "install":
         return _install("yarn", folder, argv, scope)
     if action == "global":
-        return _global_install("yarn", rest[1:])
+        return _global_install("yarn", rest[1:], scope)
     if action == "add":
         return _install("yarn", folder, argv, scope)
     if action == "cache":
@@ -150,10 +159,7 @@ def _yarn(words: Sequence[str | None], argv: Sequence[str | None], scope: Scope)
     if action in ("workspaces", "workspace", "dlx", "exec"):
         if action == "workspace" and len(rest) > 1:
             rest = rest[1:]
-        return Effect(
-            Role.BUILD, tool="yarn", reads=(folder,), writes=(folder,), why="what the build writes",
-            detail=NodeBuild(folder),
-        )  # fmt: skip
+        return _of_workspaces("yarn", folder)
     if action == "run":
         action = next((word for word in rest if word and not word.startswith("-")), None)
     if action == "test":
@@ -166,7 +172,7 @@ def _pnpm(words: Sequence[str | None], argv: Sequence[str | None], scope: Scope)
     folder = _project(argv, scope)
     if action in ("install", "i", "add", "fetch", "import"):
         if "-g" in argv or "--global" in argv:
-            return _global_install("pnpm", rest)
+            return _global_install("pnpm", rest, scope)
         return _install("pnpm", folder, argv, scope)
     if action in ("store", "cache"):
         return Effect(Role.CLEAN, tool="pnpm")
@@ -175,14 +181,16 @@ def _pnpm(words: Sequence[str | None], argv: Sequence[str | None], scope: Scope)
     if action in ("prune", "rebuild", "remove", "update"):
         return Effect(
             Role.BUILD, tool="pnpm", reads=manifests(folder, scope), reads_only=True,
-            writes=(f"{folder}/node_modules",), why="the installed packages", detail=NodeBuild(folder),
+            writes=(modules_of(folder),), why="the installed packages", detail=NodeBuild(folder),
         )  # fmt: skip
     if action == "deploy":
         target = next((word for word in reversed(rest) if word and not word.startswith("-")), None)
         if target is None:
             return None
-        return Effect(Role.BUILD, tool="pnpm", reads=(folder,), writes=(scope.path(target),), why="the deployed package",
-                      detail=NodeInstall("pnpm", folder))  # fmt: skip
+        return Effect(
+            Role.BUILD, tool="pnpm", reads=(folder,), writes=(scope.path(target),),
+            why="the deployed package", detail=NodeInstall("pnpm", folder),
+        )  # fmt: skip
     if action in ("exec", "dlx"):
         return _tool(rest, scope) if rest else None
     if action in ("run", "run-script"):
@@ -192,17 +200,39 @@ def _pnpm(words: Sequence[str | None], argv: Sequence[str | None], scope: Scope)
     if action in ("--version", "-v", None):
         return Effect(Role.NOTHING, tool="pnpm")
     if any(option in argv for option in ("--filter", "-F", "-r", "--recursive")):
-        return Effect(Role.BUILD, tool="pnpm", reads=(folder,), writes=(folder,), why="what the build writes",
-                      detail=NodeBuild(folder))  # fmt: skip
+        return _of_workspaces("pnpm", folder)
     return _script("pnpm", action, folder, scope)
 
 
-def _global_install(manager: str, rest: Sequence[str | None]) -> Effect:
-    names = tuple(without_version(word) for word in rest if word and not word.startswith("-"))
+def _of_workspaces(manager: str, folder: str) -> Effect:
     return Effect(
-        Role.BUILD, tool=manager, reads_only=True, why="the packages installed globally",
-        detail=NodeInstall(manager, "/usr/local/lib", names, is_global=True),
+        Role.BUILD, tool=manager, reads=(folder, GLOBAL_PACKAGES), reads_only=True, writes=(folder,),
+        why="what the build writes", detail=NodeBuild(folder),
     )  # fmt: skip
+
+
+def _global_install(manager: str, rest: Sequence[str | None], scope: Scope) -> Effect:
+    names = tuple(without_version(word) for word in rest if word and not word.startswith("-"))
+    place = GLOBAL_PACKAGES
+    if manager == "yarn":
+        place = "/usr/local/share/.config/yarn/global/node_modules"
+    elif manager == "pnpm":
+        place = posixpath.join(scope.variables.get("PNPM_HOME", "/root/.local/share/pnpm"), "global")
+    elif "NPM_CONFIG_PREFIX" in scope.variables:
+        place = posixpath.join(scope.variables["NPM_CONFIG_PREFIX"], "lib/node_modules")
+    return Effect(
+        Role.BUILD, tool=manager, reads=_global_reads((manager,)), reads_only=True,
+        writes=tuple(posixpath.normpath(posixpath.join(place, name)) for name in names),
+        why="the packages installed globally", detail=NodeInstall(manager, place, names, is_global=True),
+    )  # fmt: skip
+
+
+def _global_reads(commands: Iterable[str]) -> tuple[str, ...]:
+    """Return where packages for these commands would lie, had they been installed globally."""
+    names = {package_of_command(command) for command in commands}
+    if "?" in names:
+        return (GLOBAL_PACKAGES,)
+    return tuple(f"{GLOBAL_PACKAGES}/{name}" for name in sorted(names))
 
 
 def _install(manager: str, folder: str, argv: Sequence[str | None], scope: Scope) -> Effect:
@@ -223,7 +253,7 @@ def _install(manager: str, folder: str, argv: Sequence[str | None], scope: Scope
     if scope.variables.get("NODE_ENV") == "production" and not keeps_dev:
         production = True
     detail = NodeInstall(manager, folder, with_dev=not production)
-    modules = f"{folder}/node_modules"
+    modules = modules_of(folder)
     has_berry = scope.has(posixpath.join(folder, ".yarnrc.yml"))
     ignores_scripts = "--ignore-scripts" in argv
     hooks = (
@@ -234,24 +264,45 @@ def _install(manager: str, folder: str, argv: Sequence[str | None], scope: Scope
     harmless = package is not None and all(_is_harmless(package.scripts[hook]) for hook in hooks)
     local = bool(package and (package.local_dependencies or package.workspaces))
     patches = scope.has(posixpath.join(folder, "patches"))
+    generates = "" if ignores_scripts or package is None else _generated_by(package, folder, scope)
     if (
         package is None
         or (hooks and not harmless)
         or local
         or patches
         or has_berry
+        or generates
         or (manager == "pnpm" and package.workspaces)
     ):
         # a hook, a workspace or a patch reads the project, and may write anywhere in it
         return Effect(
-            Role.BUILD, tool=manager, reads=(folder,), reads_only=True,
-            writes=(folder,) if hooks or local or has_berry or package is None else (modules,),
+            Role.BUILD, tool=manager, reads=(folder, *_global_reads((manager,))), reads_only=True,
+            writes=(folder,)
+            if hooks or local or has_berry or package is None or generates == folder
+            else (modules,),
             why="the installed packages", detail=detail,
         )  # fmt: skip
     return Effect(
-        Role.BUILD, tool=manager, reads=manifests(folder, scope), reads_only=True, writes=(modules,),
-        why="the installed packages", detail=detail,
+        Role.BUILD, tool=manager, reads=(*manifests(folder, scope), *_global_reads((manager,))),
+        reads_only=True, writes=(modules,), why="the installed packages", detail=detail,
     )  # fmt: skip
+
+
+def _generated_by(package: NodePackage, folder: str, scope: Scope) -> str:
+    """Return the folder that install scripts of packages generate code into from the project, or ""."""
+    every = {**package.dependencies, **package.dev_dependencies, **package.optional}
+    if "msw" in every and scope.has(posixpath.join(folder, "public")):
+        return folder
+    if "@prisma/client" not in every:
+        return ""
+    # its install script runs `prisma generate` where it finds a schema
+    named = (package.prisma_schema, "prisma/schema.prisma", "schema.prisma", "prisma")
+    for name in named:
+        path = posixpath.normpath(posixpath.join(folder, name)) if name else ""
+        if path and scope.has(path):
+            text = scope.read(path) or "output"
+            return folder if "output" in text else modules_of(folder)
+    return ""
 
 
 def _is_harmless(script: str) -> bool:
@@ -303,7 +354,7 @@ def _script(manager: str, name: str | None, folder: str, scope: Scope) -> Effect
     return Effect(
         Role.BUILD,
         tool=manager,
-        reads=(folder,),
+        reads=(folder, *_global_reads((manager, *names))),
         reads_only=True,
         writes=(output,) if output else (folder,),
         why=f"what `{manager} run {name}` writes",
@@ -346,18 +397,19 @@ def _tool(words: Sequence[str | None], scope: Scope) -> Effect | None:
     tool = posixpath.basename(words[0] or "")
     tool = tool.partition("@")[0] if not tool.startswith("@") else tool
     folder = scope.cwd
+    reads = (folder, *_global_reads((tool,)))
     if tool in _CHECKERS and "install" not in words:
         return Effect(Role.GATE, tool=tool)
     if tool in ("puppeteer", "playwright", "cypress"):
         return Effect(Role.OPAQUE, tool=tool, why=f"what `{tool} install` leaves in the image isn't known")
     if tool == "tsc":
         output = _tsc_output((tuple(word or "" for word in words),), folder, scope)
-        return Effect(Role.BUILD, tool=tool, reads=(folder,), reads_only=True, writes=(output or folder,),
+        return Effect(Role.BUILD, tool=tool, reads=reads, reads_only=True, writes=(output or folder,),
                       why="what tsc writes", detail=NodeBuild(folder, output))  # fmt: skip
     if tool == "prisma" and "generate" in words:
-        return Effect(Role.BUILD, tool=tool, reads=(folder,), reads_only=True, writes=(folder,),
+        return Effect(Role.BUILD, tool=tool, reads=reads, reads_only=True, writes=(folder,),
                       why="the generated Prisma client", detail=NodeBuild(folder))  # fmt: skip
     if tool in _BUILDERS:
-        return Effect(Role.BUILD, tool=tool, reads=(folder,), reads_only=True, writes=(folder,),
+        return Effect(Role.BUILD, tool=tool, reads=reads, reads_only=True, writes=(folder,),
                       why=f"what {tool} writes", detail=NodeBuild(folder))  # fmt: skip
     return None

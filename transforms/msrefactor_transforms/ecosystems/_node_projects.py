@@ -1,4 +1,4 @@
-"""Node projects: package.json with its scripts followed, and what the interpretation remembers of a command."""
+"""Node projects: package.json with its scripts followed, and what is remembered of a command."""
 
 from __future__ import annotations
 
@@ -14,13 +14,48 @@ from msrefactor.model import Evidence
 HOOKS = ("preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare")
 
 
+GLOBAL_PACKAGES = "/usr/local/lib/node_modules"
+
+
+def modules_of(folder: str) -> str:
+    """Return the node_modules of a project's folder."""
+    return posixpath.join(folder, "node_modules")
+
+
+_PACKAGES = {
+    "tsc": "typescript",
+    "nest": "@nestjs/cli",
+    "ng": "@angular/cli",
+    "vue-cli-service": "@vue/cli",
+    "webpack": "webpack-cli",
+    "gulp": "gulp-cli",
+    "grunt": "grunt-cli",
+    "babel": "@babel/cli",
+    "sequelize": "sequelize-cli",
+    "run-s": "npm-run-all",
+    "run-p": "npm-run-all",
+    "pm2-runtime": "pm2",
+    "pm2-docker": "pm2",
+    "yarnpkg": "yarn",
+    "pnpx": "pnpm",
+    "npx": "npm",
+}
+"""The packages of commands that are called otherwise."""
+
+
+def package_of_command(command: str) -> str:
+    """Return the package that has a command, by its own name where nothing else is known."""
+    name = posixpath.basename(command)
+    return _PACKAGES.get(name, name)
+
+
 @dataclass(frozen=True, slots=True)
 class NodeInstall:
     """One command that fills node_modules."""
 
     manager: str
     folder: str
-    """Absolute folder of the package.json."""
+    """Absolute folder of the package.json; for a global install, of the installed packages."""
     packages: tuple[str, ...] = ()
     """For a global install: what is installed, without versions."""
     is_global: bool = False
@@ -45,8 +80,8 @@ def without_version(word: str) -> str:
 def manifests(folder: str, scope: Scope) -> tuple[str, ...]:
     """Return the files that an install reads, as far as they are there."""
     names = (
-        "package.json", "package-lock.json", "npm-shrinkwrap.json", ".npmrc", "yarn.lock", ".yarnrc", ".yarnrc.yml",
-        "pnpm-lock.yaml", "pnpm-workspace.yaml", ".pnpmfile.cjs", ".node-version", ".nvmrc",
+        "package.json", "package-lock.json", "npm-shrinkwrap.json", ".npmrc", "yarn.lock", ".yarnrc",
+        ".yarnrc.yml", "pnpm-lock.yaml", "pnpm-workspace.yaml", ".pnpmfile.cjs", ".node-version", ".nvmrc",
     )  # fmt: skip
     found = [f"{folder}/{name}".replace("//", "/") for name in names]
     return tuple(path for path in found if scope.is_file(path))

@@ -7,7 +7,7 @@ pruned only where it is proved that nothing started and nothing shipped uses one
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from msrefactor import variables
@@ -17,20 +17,20 @@ from msrefactor.facts import Effect, Fact, StageFacts, global_arguments
 from msrefactor.knowledge.images import size_mb, slim_variant
 from msrefactor.model import Evidence, Refused, View
 from msrefactor_transforms.ecosystems._node_commands import interpret
+from msrefactor_transforms.ecosystems._node_globals import globals_of
 from msrefactor_transforms.ecosystems._node_projects import (
     NodeBuild,
     NodeInstall,
     package_at,
     package_evidence,
     package_of,
-    without_version,
 )
 from msrefactor_transforms.ecosystems._node_pruning import build_files, compiled_sources, pruning
 from msrefactor_transforms.ecosystems._node_starts import development, started
+from msrefactor_transforms.ecosystems._node_system import build_packages, installed_packages
 from msrefactor_transforms.knowledge.native import node_native
 from msrefactor_transforms.splitting.copies import Copied, copied, place_of
 from msrefactor_transforms.splitting.plan import (
-    Artifact,
     Ecosystem,
     Level,
     Missing,
@@ -38,19 +38,17 @@ from msrefactor_transforms.splitting.plan import (
     SplitPlan,
 )
 
-_GLOBAL_BUILD_TOOLS = frozenset(
-    "npm yarn pnpm corepack typescript @angular/cli @nestjs/cli gulp gulp-cli grunt grunt-cli webpack "
-    "webpack-cli vite node-gyp turbo lerna rimraf nx eslint prettier @vue/cli create-react-app "
-    "node-pre-gyp npm-check-updates bower babel-cli @babel/cli rollup esbuild npm-run-all patch-package".split()
-)
 _BROWSERS = frozenset({"puppeteer", "playwright", "cypress", "@playwright/test", "playwright-chromium"})
+_YARN_INSIDE = ("nodeLinker: node-modules", "nodeLinker: pnpm", "enableGlobalCache: false")
+"""Settings by which yarn keeps the packages in the project's folder."""
+_COMMANDS = {"pm2": ("ps",), "pm2-runtime": ("ps",), "pm2-docker": ("ps",)}
+"""Commands that what is started starts in turn."""
 
 
 def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     """Return how a stage that installs Node packages is split."""
     entries = [(f, e, e.detail) for f, e in facts.effects() if isinstance(e.detail, NodeInstall | NodeBuild)]
-    installs = [(f, e, d) for f, e, d in entries if isinstance(d, NodeInstall)]
-    local = [entry for entry in installs if not entry[2].is_global]
+    local = [(f, e, d) for f, e, d in entries if isinstance(d, NodeInstall) and not d.is_global]
     if not local:
         return None
     base = facts.base
@@ -69,63 +67,87 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         return Refused("context-unknown", detail, (_evidence(view, local[-1][0]),))
     packages_at = {d.folder: found for _, _, d in local if (found := package_at(d.folder, facts.end))}
     programs = tuple(started(view, facts, packages_at))
-    dev = development(programs)
-    if dev is not None:
-        return dev
-    browsers = _BROWSERS & set(package.dependencies)
-    if browsers:
-        name = sorted(browsers)[0]
-        return Refused(
-            "need-not-found",
-            f"{name} keeps a browser outside node_modules",
-            (package_evidence(package, name),),
-        )
+    obstacle = development(programs) or _kept_elsewhere(facts, local, packages_at, programs)
+    if obstacle is not None:
+        return obstacle
     level, runtime = _runtime_base(facts)
     code = _code_needs(view, facts)
+    installed = installed_packages(view, tuple(packages_at.values()))
     commands = [(words[0], evidence) for words, evidence in programs if words and "/" not in words[0]]
-    packages: list[RuntimePackage] = []
-    if level is Level.SLIM:
-        for name in _all_dependencies(view, package, folder, facts):
-            native = node_native(name)
-            if native is None:
-                continue
-            evidence = package_evidence(package, name)
-            libraries = native.packages(base.system, base.releases)
-            if libraries is None:
-                return Refused(
-                    "runtime-library", f"which libraries {name} needs on {runtime} isn't known", (evidence,)
-                )
-            packages.extend(RuntimePackage(library, evidence, f"{name} loads it") for library in libraries)
-            commands.extend((command, evidence) for command in native.commands)
+    for name, evidence in tuple(commands):
+        commands.extend((command, evidence) for command in _COMMANDS.get(name, ()))
+    libraries: list[RuntimePackage] = []
+    for name, owner in installed.items() if level is Level.SLIM else ():
+        native = node_native(name)
+        if native is None:
+            continue
+        evidence = package_evidence(owner, name)
+        names = native.packages(base.system, base.releases)
+        if names is None:
+            return Refused(
+                "runtime-library", f"which libraries {name} needs on {runtime} isn't known", (evidence,)
+            )
+        libraries.extend(RuntimePackage(library, evidence, f"{name} loads it") for library in names)
+        commands.extend((command, evidence) for command in native.commands)
     code = replace(code, commands=(*code.commands, *commands))
-    uses_corepack = any(e.detail == "corepack" for _, e in facts.effects())
-    tools = {posixpath.basename(words[0]) for words, _ in programs if words}
-    if uses_corepack and tools & {"yarn", "pnpm"}:
-        return Refused(
-            "need-not-found",
-            f"`{sorted(tools & {'yarn', 'pnpm'})[0]}` is fetched by corepack and started with the container",
-            remedy="start the program itself, or install the package manager with npm install -g",
-        )
-    artifacts = _global_artifacts(installs, tools, code)
+    shared = globals_of(facts, frozenset(posixpath.basename(name) for name, _ in code.commands))
+    if shared.refusal is not None:
+        return shared.refusal
     epilogue, pruned = pruning(view, facts, package, local, programs, code)
     own = set(package.dependencies) | set(package.dev_dependencies) | set(package.optional)
     return SplitPlan(
         ecosystem="node",
         level=level,
         runtime_image=runtime,
-        artifacts=artifacts,
+        artifacts=shared.artifacts,
+        replayed=shared.replayed,
+        unneeded=shared.unneeded,
         build_epilogue=epilogue,
-        packages=tuple(packages),
+        packages=tuple(libraries),
+        build_packages=build_packages(facts, code, tuple(installed)),
         code=code,
         dropped=compiled_sources(view, facts, entries, programs, code),
         build_files=build_files(view, facts, folder, programs),
-        provides=lambda command: _provided(command, own, folder, artifacts),
+        provides=lambda command: _provided(command, own, folder),
         reason="install and build in a builder stage"
         + (", without devDependencies in the end" if pruned else "")
         + f"; the final stage starts from {runtime}",
         saved_mb=max(0.0, (size_mb(base.reference.text) or 0) - (size_mb(_filled_in(view, runtime)) or 0))
         + pruned,
     )
+
+
+def _kept_elsewhere(
+    facts: StageFacts,
+    local: Sequence[tuple[Fact, Effect, NodeInstall]],
+    packages: Mapping[str, NodePackage],
+    programs: Sequence[tuple[tuple[str, ...], Evidence]],
+) -> Refused | None:
+    """Return the obstacle that something the program loads lies outside its folder, in somebody's cache."""
+    for package in packages.values():
+        for name in sorted(_BROWSERS & set(package.dependencies)):
+            evidence = package_evidence(package, name)
+            return Refused("need-not-found", f"{name} keeps a browser outside node_modules", (evidence,))
+    tools = {posixpath.basename(words[0]) for words, _ in programs if words}
+    managers = sorted(tools & {"yarn", "pnpm"})
+    if managers and any(effect.detail == "corepack" for _, effect in facts.effects()):
+        return Refused(
+            "need-not-found",
+            f"`{managers[0]}` is fetched by corepack and started with the container",
+            remedy="start the program itself, or install the package manager with npm install -g",
+        )
+    for _, _, install in local:
+        settings = facts.end.read(posixpath.join(install.folder, ".yarnrc.yml")) or ""
+        is_inside = any(setting in settings for setting in _YARN_INSIDE)
+        if install.manager == "yarn" and settings and not is_inside:
+            detail = "yarn loads the packages from its cache, which lies outside the project"
+            return Refused("need-not-found", detail)
+        if install.manager == "pnpm":
+            for name in (".npmrc", "pnpm-workspace.yaml"):
+                text = facts.end.read(posixpath.join(install.folder, name)) or ""
+                if "virtual-store" in text.lower() or "VirtualStore" in text:
+                    return Refused("need-not-found", "pnpm keeps the packages outside the project")
+    return None
 
 
 def _evidence(view: View, fact: Fact) -> Evidence:
@@ -150,36 +172,6 @@ def _runtime_base(facts: StageFacts) -> tuple[Level, str]:
     return Level.SHARED, image
 
 
-def _all_dependencies(view: View, package: NodePackage, folder: str, facts: StageFacts) -> tuple[str, ...]:
-    """Return the names of everything that is installed: the lock file's, or the direct ones."""
-    names = dict.fromkeys((*package.dependencies, *package.optional))
-    for lock in package.locks:
-        text = view.context.read_text(lock) or ""
-        if lock.endswith("package-lock.json"):
-            import json
-
-            try:
-                document = json.loads(text)
-            except ValueError:
-                continue
-            for path, entry in (document.get("packages") or {}).items():
-                if path and isinstance(entry, dict) and not entry.get("dev"):
-                    names.setdefault(path.rpartition("node_modules/")[2])
-        elif lock.endswith(("yarn.lock", "pnpm-lock.yaml")):
-            for line in text.splitlines():
-                stripped = line.strip().strip('"').strip("'").lstrip("/")
-                if (
-                    line[:1] in ('"', "'")
-                    or (line[:2] == "  " and line[2:3] not in (" ", ""))
-                    or line[:1].isalpha()
-                    or line[:1] == "@"
-                ):
-                    name = without_version(stripped) if stripped else ""
-                    if name and stripped.endswith(":"):
-                        names.setdefault(name.rstrip(":"))
-    return tuple(names)
-
-
 def _code_needs(view: View, facts: StageFacts) -> CodeNeeds:
     from msrefactor.code.javascript import javascript_needs_of
 
@@ -196,36 +188,11 @@ def _code_needs(view: View, facts: StageFacts) -> CodeNeeds:
     return javascript_needs_of(view.context, tuple(sources)) if sources else EMPTY
 
 
-def _global_artifacts(
-    installs: Sequence[tuple[Fact, Effect, NodeInstall]], tools: set[str], code: CodeNeeds
-) -> tuple[Artifact, ...]:
-    """Return where global packages lie, when something that runs uses them."""
-    used = tools | {posixpath.basename(name) for name, _ in code.commands}
-    for fact, _, install in installs:
-        if not install.is_global:
-            continue
-        needed = [name for name in install.packages if name in used or name not in _GLOBAL_BUILD_TOOLS]
-        if needed:
-            if install.manager != "npm":
-                continue
-            why = f"{needed[0]}, installed globally"
-            return (
-                Artifact("/usr/local/lib/node_modules", fact.index, why),
-                Artifact("/usr/local/bin", fact.index, f"the commands of {needed[0]}"),
-            )
-    return ()
-
-
-def _provided(command: str, own: set[str], folder: str, artifacts: Sequence[Artifact]) -> str | None:
+def _provided(command: str, own: set[str], folder: str) -> str | None:
     name = posixpath.basename(command)
     if "/" not in command and name in own:
         return f"{folder}/node_modules/.bin, copied"
-    if artifacts and "/" not in command and name not in ("node", "sh"):
-        return None
     return None
-
-
-# ------------------------------------------------------------------------------------- several stages
 
 
 def missing(view: View, stages: Sequence[StageFacts]) -> Sequence[Missing] | Refused:

@@ -236,6 +236,13 @@ def resolved(
         # the plan's own are among `kept` already, as they were asked for from the start
         if package_need.name not in kept or package_need in plan.packages:
             unique.setdefault(package_need.name, package_need)
+    if unique and base.system == "debian" and not set(base.releases) <= set(knowledge.RELEASES):
+        first = next(iter(unique.values()))
+        refusal = refusal or Refused(
+            "unknown-release",
+            f"{first.name} has to be installed, and what {base.reference.text} can install isn't known",
+            (first.evidence,),
+        )
     needs.extend(
         Need(NeedKind.PACKAGE, one.name, one.evidence, "installed in the final stage")
         for one in unique.values()

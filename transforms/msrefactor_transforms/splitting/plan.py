@@ -76,6 +76,9 @@ class SplitPlan:
     """Variables that only the build reads; the final stage needn't set them."""
     build_packages: frozenset[str] = frozenset()
     """Packages of the author's list that are proved to serve the build only."""
+    replayed: frozenset[tuple[int, int]] = frozenset()
+    """Commands that run in the final stage as they do in the builder, by the index of the instruction and
+    the position in its RUN; the builder keeps those that its later steps read something of."""
     unneeded: frozenset[str] = frozenset()
     """Outputs of the build that nothing in the container uses."""
     edits: Mapping[int, tuple[tuple[int, int, str], ...]] = field(default_factory=dict)

@@ -40,9 +40,13 @@ class Roles:
     """Set-up commands that stay in the builder."""
     ignored: frozenset[tuple[int, int]]
     """Those of them whose results come with another artifact."""
+    replayed: frozenset[tuple[int, int]] = frozenset()
+    """Commands that the plan wants in the final stage: they count as set-up."""
 
     def role(self, fact: Fact, position: int) -> Role:
         """Return the role of one item of a RUN."""
+        if (fact.index, position) in self.replayed:
+            return Role.SETUP
         return Role.BUILD if (fact.index, position) in self.turned else fact.items[position].role
 
     def is_build(self, fact: Fact, position: int) -> bool:
@@ -86,7 +90,7 @@ def roles_of(question: Question) -> Roles:
             if lacking or (from_builder and not is_in_place):
                 turned.add(place)
                 builder_only.extend(writes)
-    return Roles(frozenset(turned), frozenset(ignored))
+    return Roles(frozenset(turned), frozenset(ignored), question.plan.replayed)
 
 
 def _has_tool(question: Question, effect: Effect) -> bool:

@@ -361,7 +361,7 @@ def _is_item_replayed(question: Question, roles: Roles, cut: Cut, fact: Fact, po
         return True
     if role is Role.CLEAN:
         return True
-    if role is not Role.SETUP:
+    if role is not Role.SETUP or (fact.index, position) in question.plan.replayed:
         return True
     for effect in item.effects:
         if effect.role is not Role.SETUP:

@@ -1,0 +1,82 @@
+"""What Node packages need of the distribution: libraries and commands to run, tools to be built."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+
+from msrefactor.code.needs import CodeNeeds
+from msrefactor.code.node_package import NodePackage
+from msrefactor.commands import PackageCall
+from msrefactor.facts import StageFacts
+from msrefactor.knowledge import packages as knowledge
+from msrefactor.model import View
+from msrefactor_transforms.ecosystems._node_projects import without_version
+
+_PYTHON = frozenset({"python", "python2", "python3", "python3-minimal", "py3-setuptools"})
+_PYTHON_USERS = ("python", "py-", "pyodide", "zerorpc", "jupyter", "youtube-dl", "yt-dlp", "ytdl")
+"""Parts of the names of packages that start Python, or programs written in it."""
+
+
+def installed_packages(view: View, packages: Sequence[NodePackage]) -> Mapping[str, NodePackage]:
+    """Return everything that is installed to run: what the lock files have, or the direct dependencies."""
+    found: dict[str, NodePackage] = {}
+    for package in packages:
+        for name in (*package.dependencies, *package.optional):
+            found.setdefault(name, package)
+        for lock in package.locks:
+            text = view.context.read_text(lock) or ""
+            for name in _locked_by_npm(text) if lock.endswith(".json") else _locked_by_others(text):
+                found.setdefault(name, package)
+    return found
+
+
+def _locked_by_npm(text: str) -> Iterator[str]:
+    import json
+
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return
+    for path, entry in (document.get("packages") or {}).items():
+        if path and isinstance(entry, dict) and not entry.get("dev"):
+            yield path.rpartition("node_modules/")[2]
+    for name, entry in (document.get("dependencies") or {}).items():
+        if isinstance(entry, dict) and not entry.get("dev"):
+            yield name
+
+
+def _locked_by_others(text: str) -> Iterator[str]:
+    """Yield the names in a yarn.lock or pnpm-lock.yaml."""
+    for line in text.splitlines():
+        stripped = line.strip().strip('"').strip("'").lstrip("/")
+        is_entry = line[:1] in ('"', "'", "@") or line[:1].isalpha()
+        if (is_entry or (line[:2] == "  " and line[2:3] not in (" ", ""))) and stripped.endswith(":"):
+            name = without_version(stripped)
+            if name:
+                yield name.rstrip(":").strip("'\"")
+
+
+def build_packages(facts: StageFacts, code: CodeNeeds, names: Sequence[str]) -> frozenset[str]:
+    """Return packages of the author's list that are there for node-gyp only: Python, beside a compiler.
+
+    Proof: everything that the container starts is known by name, none of it is Python, and no package that
+    is installed is one that starts Python.
+    """
+    listed = {
+        name
+        for _, effect in facts.effects()
+        if isinstance(effect.detail, PackageCall) and effect.detail.action == "install"
+        for name in effect.detail.names
+        if name
+    }
+    if not any(knowledge.is_build_only(name, facts.base.system) for name in listed):
+        return frozenset()
+    started = {posixpath.basename(name) for name, _ in code.commands}
+    if code.unknown_commands or any(name.startswith(("python", "pip", "?")) for name in started):
+        return frozenset()
+    if any(part in name for name in names for part in _PYTHON_USERS):
+        return frozenset()
+    if any(path.endswith(".py") for path, _ in code.paths):
+        return frozenset()
+    return frozenset(_PYTHON & listed)
