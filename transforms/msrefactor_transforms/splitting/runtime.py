@@ -463,7 +463,11 @@ def _earliest(question: Question, arranged: list[Instruction], made: list[Instru
         fact = by_line.get(arranged[at - 1].line)
         if fact is None or fact.from_stage is not None or not fact.scope.context.known or not fact.placed:
             break
-        if any(_meets(placed, path, fact) for placed in fact.placed for path in paths):
+        if any(
+            _meets(placed, path, fact) or _may_bring(placed, path, fact)
+            for placed in fact.placed
+            for path in paths
+        ):
             break
         at -= 1
     return at
@@ -523,6 +527,13 @@ def _meets(placed: Placed, path: str, fact: Fact) -> bool:
     if not placed.is_folder or is_under(placed.destination, path):
         return True
     return fact.scope.context.exists(source_of(placed, path))
+
+
+def _may_bring(placed: Placed, path: str, fact: Fact) -> bool:
+    """Whether a folder of the context may hold what the build makes, on a machine where it was built before."""
+    if not placed.is_folder or not is_under(path, placed.destination):
+        return False
+    return not fact.scope.context.is_ignored(source_of(placed, path))
 
 
 def _brings(new: Placed, old: Placed) -> bool:
