@@ -173,3 +173,11 @@ def package_of(name: str) -> str:
     """Return the package that an import such as `@scope/name/file` is from."""
     parts = name.split("/")
     return "/".join(parts[:2]) if name.startswith("@") else parts[0]
+
+
+def is_test(file: str) -> bool:
+    """Whether a file of the context is run by test runners only, by the names that they look for."""
+    *folders, name = file.split("/")
+    if any(part in name for part in (".test.", ".spec.", ".e2e-spec.", ".cy.")):
+        return True
+    return "__tests__" in folders or folders[:1] in (["test"], ["tests"], ["e2e"], ["cypress"])

@@ -3,13 +3,47 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msrefactor.code.needs import CodeNeeds
 from msrefactor.code.node_package import NodePackage
-from msrefactor.facts import Effect, Fact, Role, Scope, StageFacts
+from msrefactor.facts import Effect, Fact, Role, Scope, StageFacts, is_under
 from msrefactor.model import Evidence, View
-from msrefactor_transforms.ecosystems._node_projects import HOOKS, NodeBuild, NodeInstall, package_of
+from msrefactor_transforms.ecosystems._node_projects import HOOKS, NodeBuild, NodeInstall, is_test, package_of
+
+_LOADED_UNSEEN = frozenset(
+    "tslib core-js regenerator-runtime @babel/runtime @swc/helpers "
+    "pg pg-native mysql mysql2 sqlite3 better-sqlite3 tedious oracledb mariadb mongodb redis ioredis "
+    "ejs pug hbs handlebars nunjucks mustache express-handlebars eta twig pino-pretty newrelic "
+    "bufferutil utf-8-validate".split()
+)
+"""Packages that compiled code, or other packages, load without a line of the sources that names them."""
+_READ = (
+    ".js",
+    ".cjs",
+    ".mjs",
+    ".ts",
+    ".tsx",
+    ".jsx",
+    ".mts",
+    ".cts",
+    ".json",
+    ".yaml",
+    ".yml",
+    ".sh",
+    ".hbs",
+)
+_MANIFESTS = frozenset(
+    "package.json package-lock.json npm-shrinkwrap.json nest-cli.json turbo.json nx.json lerna.json".split()
+)
+_TOOLS = (
+    "tsconfig", "jest.config", "jest-", "vitest.config", "eslint.config", ".eslintrc", "prettier.config",
+    ".prettierrc", "commitlint.config", "lint-staged.config", ".lintstagedrc", ".huskyrc", "cypress.config",
+    "playwright.config", "webpack.config", "rollup.config", "tsup.config", "vite.config", "gulpfile",
+    "Gruntfile", "karma.conf", "postcss.config", "tailwind.config", ".mocharc", ".nycrc", "nodemon.json",
+    "docker-compose", "compose.", ".babelrc", "babel.config", ".swcrc", "tslint.json", "renovate.json",
+)  # fmt: skip
+"""Beginnings of the names of files that only tools of the build read; the container starts none of these."""
 
 
 def pruning(
@@ -22,8 +56,8 @@ def pruning(
 ) -> tuple[tuple[str, ...], float]:
     """Return the instruction that prunes devDependencies, and what it saves, when that is proved harmless.
 
-    Proof: one npm project with a lock file; what starts is `node` and files; every package that the source
-    imports, and every program it starts, comes from `dependencies`.
+    Proof: one npm project with a lock file; what starts is `node` and files; no file of the image beside
+    tests and the configuration of build tools has the name of such a package as a string.
     """
     install = local[-1][2]
     is_plain = (
@@ -52,12 +86,13 @@ def pruning(
         if words
     ):
         return (), 0.0
-    dev_only = set(package.dev_dependencies) - set(package.dependencies)
-    imported = {package_of(name) for name in code.imports}
-    loaded = {word for words, _ in programs for word in words[1:]}
-    if imported & dev_only or loaded & dev_only or any(package_of(word) in dev_only for word in loaded):
+    dev_only = set(package.dev_dependencies) - set(package.dependencies) - set(package.optional)
+    if dev_only & _LOADED_UNSEEN:
         return (), 0.0
-    if _mentions(view, facts, dev_only):
+    options = facts.end.variables.get("NODE_OPTIONS", "").split()
+    words = {word for program, _ in programs for word in program[1:]} | set(options)
+    loaded = {package_of(part) for word in words for part in (word, word.rpartition("=")[2])}
+    if loaded & dev_only or _mentions(view, facts, dev_only):
         return (), 0.0
     scopes = _scopes_of_the_build(facts, local[0][0])
     if any(scope.user != scopes[0].user for scope in scopes):
@@ -74,17 +109,28 @@ def _scopes_of_the_build(facts: StageFacts, install: Fact) -> list[Scope]:
 
 
 def _mentions(view: View, facts: StageFacts, names: set[str]) -> bool:
-    """Whether a configuration file that is read at run time names one of the packages, as a plug-in does."""
+    """Whether a file that may be read at run time imports or names one of the packages, as a plug-in does."""
     for file in view.context.files():
         base = posixpath.basename(file)
-        if (
-            base.startswith((".babelrc", "babel.config", ".swcrc", "ecosystem.config", ".mocharc"))
-            and "node_modules" not in file
-        ):
-            text = view.context.read_text(file) or ""
-            if base.startswith("ecosystem") and any(name in text for name in names):
-                return True
+        if not base.endswith(_READ) or base in _MANIFESTS or base.startswith(_TOOLS) or is_test(file):
+            continue
+        if "node_modules/" in file or not any(_is_placed(facts, file)):
+            continue
+        text = view.context.read_text(file)
+        if text is None or any(_is_named(name, text) for name in names):
+            return True
     return False
+
+
+def _is_placed(facts: StageFacts, file: str) -> Iterator[bool]:
+    for fact in facts.facts:
+        for placed in fact.placed:
+            yield is_under("/" + file, "/" + placed.source) if placed.is_folder else file == placed.source
+
+
+def _is_named(name: str, text: str) -> bool:
+    """Whether a text has the name, or a path into the package, as a string."""
+    return any(f"{quote}{name}{end}" in text for quote in "'\"`" for end in (quote, "/"))
 
 
 def compiled_sources(

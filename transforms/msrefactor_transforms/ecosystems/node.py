@@ -21,6 +21,7 @@ from msrefactor_transforms.ecosystems._node_globals import globals_of
 from msrefactor_transforms.ecosystems._node_projects import (
     NodeBuild,
     NodeInstall,
+    is_test,
     package_at,
     package_evidence,
     package_of,
@@ -183,6 +184,7 @@ def _code_needs(view: View, facts: StageFacts) -> CodeNeeds:
                 if (
                     file.endswith((".js", ".cjs", ".mjs", ".ts", ".tsx", ".jsx", ".mts", ".cts"))
                     and "node_modules/" not in file
+                    and not is_test(file)
                 ):
                     sources.setdefault(file)
     return javascript_needs_of(view.context, tuple(sources)) if sources else EMPTY
