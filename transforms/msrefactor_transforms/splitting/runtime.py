@@ -449,6 +449,12 @@ def _arranged(question: Question, cut: Cut, replayed: dict[int, Instruction]) ->
         elif fact.index not in replayed and has_blank_line(fact.instruction):
             made[0] = made[0].with_leading(question.newline)
         arranged[at:at] = made
+    author = question.facts.facts
+    if len(author) > 1 and len(arranged) > 1 and has_blank_line(author[1].instruction):
+        # the blank line below FROM stays where what it stood above is gone
+        opening = arranged[1]
+        if not opening.leading:
+            arranged[1] = opening.with_leading(question.newline)
     if question.plan.explicit_workdir and not any(i.keyword == "WORKDIR" for i in arranged):
         arranged.insert(1, question.instruction(f"WORKDIR {question.facts.base.workdir}\n"))
     return arranged
