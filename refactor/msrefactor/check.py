@@ -12,9 +12,20 @@ from collections import Counter
 from collections.abc import Iterable
 
 from msrefactor import variables
+from msrefactor.context import BuildContext
 from msrefactor.contract import config_differences, effective_config, stage_index
 from msrefactor.errors import BadInput
-from msrefactor.facts import Scope, StageFacts, base_image_text, global_arguments, overlaps, stage_facts
+from msrefactor.facts import (
+    Placed,
+    Role,
+    Scope,
+    StageFacts,
+    base_image_text,
+    global_arguments,
+    is_under,
+    overlaps,
+    stage_facts,
+)
 from msrefactor.model import Changed, Transform, View
 from msrefactor.parse import parse
 from msrefactor.tree import Dockerfile, Instruction
@@ -43,6 +54,7 @@ def check(before: View, after: Dockerfile, outcome: Changed, transform: Transfor
     findings.extend(_configuration(old, again))
     findings.extend(_variables(old, again))
     findings.extend(_artifacts(before, again))
+    findings.extend(_users(before, again))
     findings.extend(_needs(outcome))
     findings.extend(_second_opinion(old))
     findings.extend(_second_opinion(again))
@@ -74,6 +86,8 @@ def _stages(old: Dockerfile, new: Dockerfile) -> Iterable[str]:
             yield f"check-failed: two stages are named {name}"
         if name in _RESERVED:
             yield f"check-failed: the stage name {name} is reserved"
+    if old.final_stage.name is not None and new.final_stage.name != old.final_stage.name:
+        yield f"check-failed: the final stage isn't named {old.final_stage.name} any more"
     external = {ref for stage in old.stages for i in stage.instructions for ref in _references(i)}
     reached = {len(new.stages) - 1}
     for index in range(len(new.stages) - 1, -1, -1):
@@ -144,10 +158,11 @@ def _accounted(old: Dockerfile, new: Dockerfile, outcome: Changed) -> Iterable[s
     kept = {instruction.line for instruction in new.all_instructions}
     reached = _reached(new)
     built = {instruction.line for index in reached for instruction in new.stages[index].instructions}
+    was_built = {i.line for index in _reached(old) for i in old.stages[index].instructions}
     for instruction in old.all_instructions:
         if instruction.line not in kept and instruction.line not in left_out:
             yield f"check-failed: line {instruction.line} ({instruction.keyword}) is lost"
-        if instruction.keyword == "RUN" and instruction.line in kept and instruction.line not in built:
+        if instruction.keyword == "RUN" and instruction.line in (kept & was_built) - built:
             yield f"check-failed: the RUN of line {instruction.line} would not be built"
     before = Counter(_comments(old, skip=left_out))
     after = Counter(_comments(new, skip=set()))
@@ -249,33 +264,68 @@ def _stage_facts(before: View, new: Dockerfile, index: int) -> StageFacts:
     return stage_facts(new, stage, before.context, interpreters(), start)
 
 
-_FROM_THE_BASE = (
-    "/usr",
-    "/etc",
-    "/lib",
-    "/lib64",
-    "/bin",
-    "/sbin",
-    "/opt",
-    "/root",
-    "/tmp",
-    "/var",
-    "/home",
-    "/go",
-)
+_FROM_THE_BASE = ("/usr", "/etc", "/lib", "/lib64", "/bin", "/sbin")
+"""What the base image brings, or a language's installer leaves in the image's own folders."""
 
 
 def _is_made(path: str, facts: StageFacts) -> bool:
     for fact in facts.facts:
-        if fact.destination is not None and overlaps(path, fact.destination):
+        if is_under(fact.scope.cwd, path):
             return True
-        if overlaps(path, fact.scope.cwd) and fact.scope.cwd != "/":
+        if fact.placed:
+            if any(_is_brought(path, placed, fact.scope.context) for placed in fact.placed):
+                return True
+        elif fact.destination is not None and overlaps(path, fact.destination):
             return True
         for effect in fact.effects:
             if any(overlaps(path, written) for written in effect.writes):
                 return True
-    # what the base image brings, or a language's installer leaves in the image's own folders
+        # whose home or cache a tool chooses by itself
+        if any(effect.role is Role.BUILD and not effect.writes for effect in fact.effects) and is_under(
+            path, fact.scope.home
+        ):
+            return True
     return any(overlaps(path, folder) for folder in _FROM_THE_BASE)
+
+
+def _is_brought(path: str, placed: Placed, context: BuildContext) -> bool:
+    """Whether a copy of the context brings the path, or something into it."""
+    if is_under(placed.destination, path):
+        return True
+    if not placed.is_folder or not is_under(path, placed.destination):
+        return False
+    inside = posixpath.relpath(path, placed.destination)
+    return not context.known or context.exists(posixpath.normpath(posixpath.join(placed.source, inside)))
+
+
+def _users(before: View, new: Dockerfile) -> Iterable[str]:
+    """Find users that the final stage names and only the file before makes there."""
+    old = before.dockerfile
+    made_before = {user for index in _chain(old) for user in _made(_stage_facts(before, old, index))}
+    made_after = {user for index in _chain(new) for user in _made(_stage_facts(before, new, index))}
+    final = _stage_facts(before, new, len(new.stages) - 1)
+    if any(fact.destination in ("/etc", "/etc/passwd") for fact in final.facts):
+        return
+    for fact in final.facts:
+        named: set[str] = set()
+        if fact.keyword == "USER":
+            named.update(fact.instruction.arguments.split(":"))
+        named.update((fact.instruction.flag("chown") or "").split(":"))
+        named.update(user for effect in fact.effects for user in effect.mentions_users)
+        for user in sorted(named & made_before - made_after):
+            yield f"check-failed: the user {user} isn't made in the final stage"
+
+
+def _chain(dockerfile: Dockerfile) -> Iterable[int]:
+    """Yield the final stage and those that it builds on."""
+    index: int | None = len(dockerfile.stages) - 1
+    while index is not None:
+        yield index
+        index = stage_index(dockerfile, base_image_text(dockerfile, dockerfile.stages[index]), index)
+
+
+def _made(facts: StageFacts) -> set[str]:
+    return {user for _, effect in facts.effects() for user in effect.users}
 
 
 def _needs(outcome: Changed) -> Iterable[str]:

@@ -44,7 +44,7 @@ from msrefactor.contract import evidence_of, starts
 from msrefactor.facts import StageFacts
 from msrefactor.model import Change, Changed, Evidence, Outcome, Phase, Refused, Transform, Unchanged, View
 from msrefactor.tree import Dockerfile, Instruction, Stage
-from msrefactor_transforms.splitting.copies import Copied, all_stage_facts, copied, has_path
+from msrefactor_transforms.splitting.copies import Copied, all_stage_facts, copied, has_path, place_of
 from msrefactor_transforms.splitting.plan import Missing, ecosystems
 
 
@@ -210,7 +210,9 @@ def _missing_program(view: View, stages: tuple[StageFacts, ...]) -> tuple[Missin
                 for index, facts in enumerate(stages[:-1])
                 for _, effect in facts.effects()
                 for written in effect.writes
-                if posixpath.basename(written) == name and not is_waste(written)
+                if posixpath.basename(written) == name
+                and not is_waste(written)
+                and place_of(written, index, copies) is None
             }
             if len(builders) > 1:
                 detail = f"several stages build {name}, which the final stage starts and doesn't have"
