@@ -217,7 +217,7 @@ def _size_mb(base: BaseImage) -> float | None:
 
 def _dropped_mb(slices: Slices, runtime: BaseImage) -> float:
     """Return what the packages weigh that the final stage does without, in megabytes."""
-    release = runtime.release or (runtime.releases[-1] if runtime.releases else "")
+    release = _sized_release(runtime)
     total = 0.0
     for fate in slices.fates:
         if fate.is_kept or fate.is_removed_at_once:
@@ -225,6 +225,13 @@ def _dropped_mb(slices: Slices, runtime: BaseImage) -> float:
         total += knowledge.installed_size_mb(fate.name, release) or 1.0
         total -= sum(knowledge.installed_size_mb(name, release) or 1.0 for name in fate.runtime)
     return total
+
+
+def _sized_release(base: BaseImage) -> str:
+    """Return the release by which packages are weighed: Alpine's compilers weigh about what Debian's do."""
+    if base.system == "alpine":
+        return knowledge.RELEASES[-1]
+    return base.release or (base.releases[-1] if base.releases else "")
 
 
 def _added_mb(slices: Slices, runtime: BaseImage) -> float:

@@ -147,7 +147,8 @@ def minimal_commands(system: str, release: str | None = None) -> frozenset[str]:
 
 def installed_size_mb(package: str, release: str | None) -> float | None:
     """Return what installing a package adds to the slim image of a Debian release, in MB (10**6 bytes)."""
-    row = _sizes().get(_bare(package))
+    name = _bare(package)
+    row = _sizes().get("build-essential" if name == "build-base" else name)
     if row is None or release not in RELEASES:
         return None
     size = row[RELEASES.index(release)]
