@@ -57,19 +57,24 @@ def _locked_by_others(text: str) -> Iterator[str]:
                 yield name.rstrip(":").strip("'\"")
 
 
+def listed_packages(facts: StageFacts) -> frozenset[str]:
+    """Return the distribution's packages that the author installs by name."""
+    return frozenset(
+        name
+        for _, effect in facts.effects()
+        if isinstance(effect.detail, PackageCall) and effect.detail.action == "install"
+        for name in effect.detail.names
+        if name
+    )
+
+
 def build_packages(facts: StageFacts, code: CodeNeeds, names: Sequence[str]) -> frozenset[str]:
     """Return packages of the author's list that are there for node-gyp only: Python, beside a compiler.
 
     Proof: everything that the container starts is known by name, none of it is Python, and no package that
     is installed is one that starts Python.
     """
-    listed = {
-        name
-        for _, effect in facts.effects()
-        if isinstance(effect.detail, PackageCall) and effect.detail.action == "install"
-        for name in effect.detail.names
-        if name
-    }
+    listed = listed_packages(facts)
     if not any(knowledge.is_build_only(name, facts.base.system) for name in listed):
         return frozenset()
     started = {posixpath.basename(name) for name, _ in code.commands}

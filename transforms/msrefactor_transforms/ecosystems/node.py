@@ -28,7 +28,7 @@ from msrefactor_transforms.ecosystems._node_projects import (
 )
 from msrefactor_transforms.ecosystems._node_pruning import build_files, compiled_sources, pruning
 from msrefactor_transforms.ecosystems._node_starts import development, started
-from msrefactor_transforms.ecosystems._node_system import build_packages, installed_packages
+from msrefactor_transforms.ecosystems._node_system import build_packages, installed_packages, listed_packages
 from msrefactor_transforms.knowledge.native import node_native
 from msrefactor_transforms.splitting.copies import Copied, copied, place_of
 from msrefactor_transforms.splitting.plan import (
@@ -78,18 +78,20 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     for name, evidence in tuple(commands):
         commands.extend((command, evidence) for command in _COMMANDS.get(name, ()))
     libraries: list[RuntimePackage] = []
-    for name, owner in installed.items() if level is Level.SLIM else ():
+    has_headers = any(name.endswith("-dev") for name in listed_packages(facts))
+    for name, owner in installed.items() if level is Level.SLIM or has_headers else ():
         native = node_native(name)
         if native is None:
             continue
         evidence = package_evidence(owner, name)
         names = native.packages(base.system, base.releases)
-        if names is None:
+        if names is None and level is Level.SLIM:
             return Refused(
                 "runtime-library", f"which libraries {name} needs on {runtime} isn't known", (evidence,)
             )
-        libraries.extend(RuntimePackage(library, evidence, f"{name} loads it") for library in names)
-        commands.extend((command, evidence) for command in native.commands)
+        libraries.extend(RuntimePackage(library, evidence, f"{name} loads it") for library in names or ())
+        if level is Level.SLIM:
+            commands.extend((command, evidence) for command in native.commands)
     code = replace(code, commands=(*code.commands, *commands))
     shared = globals_of(facts, frozenset(posixpath.basename(name) for name, _ in code.commands))
     if shared.refusal is not None:
