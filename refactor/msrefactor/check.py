@@ -107,16 +107,23 @@ def _stages(old: Dockerfile, new: Dockerfile) -> Iterable[str]:
     old_unreached = len(old.stages) - len(_reached(old))
     if len(new.stages) - len(reached) > old_unreached:
         yield "check-failed: a stage isn't needed by the final one, so that it would not be built"
-    for stage in new.stages:
-        first = stage.instructions[0]
-        as_word = next((w.text for w in first.words if w.text.upper() == "AS"), None)
-        if as_word is not None and first.line is None and as_word.isupper() != first.keyword_text.isupper():
-            yield "check-failed: the casing of AS isn't that of FROM"
+    if _has_as_of_other_casing(new) and not _has_as_of_other_casing(old):
+        yield "check-failed: the casing of AS isn't that of FROM"
     old_casing = {i.keyword_text.isupper() for i in old.all_instructions}
     if len(old_casing) == 1:
         for instruction in new.all_instructions:
             if instruction.keyword_text.isupper() not in old_casing:
                 yield f"check-failed: the casing of {instruction.keyword_text} isn't that of the file"
+
+
+def _has_as_of_other_casing(dockerfile: Dockerfile) -> bool:
+    firsts = [stage.instructions[0] for stage in dockerfile.stages]
+    return any(
+        word.text.isupper() != first.keyword_text.isupper()
+        for first in firsts
+        for word in first.words
+        if word.text.upper() == "AS"
+    )
 
 
 def _reached(dockerfile: Dockerfile) -> set[int]:
