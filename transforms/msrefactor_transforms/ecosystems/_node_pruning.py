@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from msrefactor.code.needs import CodeNeeds
 from msrefactor.code.node_package import NodePackage
@@ -46,6 +47,15 @@ _TOOLS = (
 """Beginnings of the names of files that only tools of the build read; the container starts none of these."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """How devDependencies are kept out: not at all, by a step behind the build, or not installed."""
+
+    epilogue: tuple[str, ...] = ()
+    edits: Mapping[int, tuple[tuple[int, int, str], ...]] = field(default_factory=dict)
+    saved_mb: float = 0.0
+
+
 def pruning(
     view: View,
     facts: StageFacts,
@@ -53,8 +63,8 @@ def pruning(
     local: Sequence[tuple[Fact, Effect, NodeInstall]],
     programs: Sequence[tuple[tuple[str, ...], Evidence]],
     code: CodeNeeds,
-) -> tuple[tuple[str, ...], float]:
-    """Return the instruction that prunes devDependencies, and what it saves, when that is proved harmless.
+) -> Pruning:
+    """Return how devDependencies are left out of the final stage, when that is proved harmless.
 
     Proof: one npm project with a lock file; what starts is `node` and files; no file of the image beside
     tests and the configuration of build tools has the name of such a package as a string.
@@ -70,35 +80,53 @@ def pruning(
         and len(local) == 1
     )
     if not is_plain or code.unknown_commands or any("prisma" in name for name in package.dev_dependencies):
-        return (), 0.0
+        return Pruning()
     if any(hook in package.scripts for hook in HOOKS):
-        return (), 0.0
+        return Pruning()
     for fact, effect in facts.effects():
         if (
             effect.tool in ("npm", "yarn")
             and isinstance(effect.detail, NodeBuild)
             and "prune" in fact.instruction.text
         ):
-            return (), 0.0
+            return Pruning()
     if not programs or any(
         posixpath.basename(words[0]) not in ("node", "npm", "/bin/sh", "sh", "docker-entrypoint.sh")
         for words, _ in programs
         if words
     ):
-        return (), 0.0
+        return Pruning()
     dev_only = set(package.dev_dependencies) - set(package.dependencies) - set(package.optional)
     if dev_only & _LOADED_UNSEEN:
-        return (), 0.0
+        return Pruning()
     options = facts.end.variables.get("NODE_OPTIONS", "").split()
     words = {word for program, _ in programs for word in program[1:]} | set(options)
     loaded = {package_of(part) for word in words for part in (word, word.rpartition("=")[2])}
     if loaded & dev_only or _mentions(view, facts, dev_only):
-        return (), 0.0
+        return Pruning()
+    saved = 5.0 * len(package.dev_dependencies)
+    major = int(version) if (version := (facts.base.version or "").partition(".")[0]).isdigit() else 20
+    option = "--omit=dev" if major >= 15 else "--production"
+    uses_tools = (e.role is Role.GATE or isinstance(e.detail, NodeBuild) for _, e in facts.effects())
+    if not any(uses_tools):
+        at = _end_of(local[0][0], local[0][1])
+        if at is not None:
+            return Pruning(edits={local[0][0].index: ((at, at, f" {option}"),)}, saved_mb=saved)
     scopes = _scopes_of_the_build(facts, local[0][0])
     if any(scope.user != scopes[0].user for scope in scopes):
-        return (), 0.0
+        return Pruning()
     place = "" if scopes[-1].cwd == install.folder else f"cd {install.folder} && "
-    return (f"RUN {place}npm prune --omit=dev\n",), 5.0 * len(package.dev_dependencies)
+    return Pruning((f"RUN {place}npm prune {option}\n",), saved_mb=saved)
+
+
+def _end_of(fact: Fact, effect: Effect) -> int | None:
+    """Return where in the source of its RUN a command ends that is an item of its own."""
+    for item in fact.items:
+        if item.item is not None and item.effects == (effect,) and fact.offset is not None:
+            command = item.item.commands[0]
+            last = command.words[-1]
+            return None if command.redirects else fact.offset(last.start, last.end)[1]
+    return None
 
 
 def _scopes_of_the_build(facts: StageFacts, install: Fact) -> list[Scope]:

@@ -96,7 +96,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     shared = globals_of(facts, frozenset(posixpath.basename(name) for name, _ in code.commands))
     if shared.refusal is not None:
         return shared.refusal
-    epilogue, pruned = pruning(view, facts, package, local, programs, code)
+    pruned = pruning(view, facts, package, local, programs, code)
     own = set(package.dependencies) | set(package.dev_dependencies) | set(package.optional)
     return SplitPlan(
         ecosystem="node",
@@ -105,7 +105,8 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         artifacts=shared.artifacts,
         replayed=shared.replayed,
         unneeded=shared.unneeded,
-        build_epilogue=epilogue,
+        build_epilogue=pruned.epilogue,
+        edits=pruned.edits,
         packages=tuple(libraries),
         build_packages=build_packages(facts, code, tuple(installed)),
         code=code,
@@ -113,10 +114,10 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         build_files=build_files(view, facts, folder, programs),
         provides=lambda command: _provided(command, own, folder),
         reason="install and build in a builder stage"
-        + (", without devDependencies in the end" if pruned else "")
+        + (", without devDependencies in the end" if pruned.saved_mb else "")
         + f"; the final stage starts from {runtime}",
         saved_mb=max(0.0, (size_mb(base.reference.text) or 0) - (size_mb(_filled_in(view, runtime)) or 0))
-        + pruned,
+        + pruned.saved_mb,
     )
 
 
