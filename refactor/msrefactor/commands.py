@@ -160,6 +160,8 @@ def _gate(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect
 def _navigate(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
     if argv[0] in ("cd", "pushd") and len(argv) > 1 and argv[-1] is None:
         return Effect(Role.OPAQUE, tool="cd", why="a change into a folder that isn't known")
+    if argv[0] in ("cd", "pushd") and len(argv) > 1 and argv[-1] not in (None, "-"):
+        return Effect(Role.NAVIGATE, tool=str(argv[0]), reads=(scope.path(str(argv[-1])),))
     return Effect(Role.NAVIGATE, tool=str(argv[0]))
 
 

@@ -6,7 +6,7 @@ import posixpath
 from dataclasses import dataclass, replace
 
 from msrefactor.commands import is_waste
-from msrefactor.facts import Placed, is_under
+from msrefactor.facts import Fact, Placed, is_under
 from msrefactor_transforms.splitting.plan import Artifact
 from msrefactor_transforms.splitting.question import SYSTEM_FOLDERS, Question
 from msrefactor_transforms.splitting.roles import Roles
@@ -38,7 +38,24 @@ def cut_of(question: Question, roles: Roles) -> Cut:
         for fact in question.facts.facts
         if any(roles.is_build(fact, position) for position in range(len(fact.items)))
     ]
-    return Cut(artifacts, max((*(artifact.after for artifact in artifacts), *built), default=0))
+    last = max((*(artifact.after for artifact in artifacts), *built), default=0)
+    return Cut(tuple(one for one in artifacts if not _is_brought_later(question, one.path, last)), last)
+
+
+def _is_brought_later(question: Question, path: str, last: int) -> bool:
+    """Whether only a copy behind the build brings the path: then that copy is what the final stage does."""
+    bringing = [
+        fact.index for fact in question.facts.facts if any(_brings(fact, p, path) for p in fact.placed)
+    ]
+    is_written = any(is_under(path, w) for _, effect in question.facts.effects() for w in effect.writes)
+    return bool(bringing) and min(bringing) > last and not is_written
+
+
+def _brings(fact: Fact, placed: Placed, path: str) -> bool:
+    if path == placed.destination:
+        return True
+    is_inside = placed.is_folder and is_under(path, placed.destination)
+    return is_inside and fact.scope.context.exists(source_of(placed, path))
 
 
 def _outputs(question: Question, roles: Roles) -> tuple[Artifact, ...]:

@@ -94,7 +94,12 @@ def _narrow(question: Question, cut: Cut, kept: dict[int, Instruction]) -> None:
         if fact.keyword != "RUN":
             continue
         for effect in fact.effects:
-            _mark_reads(question, effect, fact, needed, kept)
+            if effect.role is not Role.NAVIGATE:
+                _mark_reads(question, effect, fact, needed, kept)
+    for index in sorted(kept):
+        for effect in question.facts.facts[index].effects:
+            if effect.role is Role.NAVIGATE:
+                _mark_folders(question, effect, index, needed, kept)
     for index in sorted(kept):
         fact = question.facts.facts[index]
         if fact.keyword not in ("COPY", "ADD"):
@@ -153,6 +158,24 @@ def _mark_reads(
                 needed[copy.index] = None
 
 
+def _mark_folders(
+    question: Question,
+    effect: Effect,
+    index: int,
+    needed: dict[int, set[str] | None],
+    kept: dict[int, Instruction],
+) -> None:
+    """Keep a copy whole when a command changes into a folder of it that no file needed there makes."""
+    for path in effect.reads:
+        for other in (i for i in sorted(kept, reverse=True) if i < index):
+            fact = question.facts.facts[other]
+            if any(_holds(placed, path) and path != placed.destination for placed in fact.placed):
+                files = needed.get(other, set())
+                if files is not None and not any(is_under(file, path) for file in files):
+                    needed[other] = None
+                break
+
+
 def _is_configuration(path: str) -> bool:
     """Whether tools look at the path unasked: the system's folders, and hidden files of a home folder."""
     if any(is_under(path, folder) for folder in ("/etc", "/usr", "/lib", "/bin")):
@@ -183,7 +206,8 @@ def _narrowed(question: Question, fact: Fact, files: set[str]) -> Instruction | 
         place = target
         if parent:
             place = posixpath.join(target, parent) + "/"
-        elif len(sources) > 1 and not place.endswith("/"):
+        elif (len(sources) > 1 or place != ".") and not place.endswith("/"):
+            # a single file would become the folder that it is to lie in; several ask for a slash
             place = place + "/"
         lines.append(" ".join((*sources, place)))
     start = fact.instruction.source[: words[0].start].lstrip()

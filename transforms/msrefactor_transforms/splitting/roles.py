@@ -29,7 +29,10 @@ _ONLY_IN_PLACE = frozenset(
 """What a set-up command changes among other things of the final base: it has to run there."""
 
 
-_SHELL_BUILTINS = frozenset({"", "find", "echo", "printf", "test", "[", "true", ":"})
+_SHELL_BUILTINS = frozenset(
+    "find echo printf test [ [[ true : false cd export unset set shopt umask ulimit trap read alias shift "
+    "local declare typeset let exit return break continue wait type command hash pushd popd".split()
+)
 
 
 @dataclass(frozen=True, slots=True)

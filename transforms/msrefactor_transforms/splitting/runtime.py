@@ -64,6 +64,7 @@ def runtime_stage(question: Question, roles: Roles, cut: Cut) -> RuntimeStage:
         if instruction is not None:
             replayed[fact.index] = instruction
     _bring_package_lists(question, replayed)
+    _demand_package_lists(question, replayed)
     for index in list(replayed):
         if _is_subsumed(cut, question, facts[index], replayed):
             del replayed[index]
@@ -116,6 +117,28 @@ def _bring_package_lists(question: Question, replayed: dict[int, Instruction]) -
             if "install" in actions:
                 replayed[fact.index] = fact.instruction
                 break
+
+
+def _demand_package_lists(question: Question, replayed: dict[int, Instruction]) -> None:
+    """Refuse an install without package lists: it works only where the base has the packages already."""
+    if question.is_same_base or question.facts.base.system not in ("debian", "ubuntu"):
+        return
+    has_lists = False
+    for fact in question.facts.runs():
+        if fact.index not in replayed:
+            continue
+        for effect in fact.effects:
+            call = effect.detail
+            if isinstance(call, PackageCall) and call.action == "update":
+                has_lists = True
+            elif isinstance(call, PackageCall) and call.action == "install" and not has_lists:
+                detail = "packages are installed without `apt-get update`, so the base must have them already"
+                raise question.obstacle("install-mode", detail, fact)
+            elif any(
+                is_under("/var/lib/apt/lists", path) or path.startswith("/var/lib/apt/lists")
+                for path in effect.removes
+            ):
+                has_lists = False
 
 
 def _replayed(question: Question, roles: Roles, cut: Cut, fact: Fact, tally: Tally) -> Instruction | None:
@@ -369,9 +392,39 @@ def _is_item_replayed(question: Question, roles: Roles, cut: Cut, fact: Fact, po
         paths = (*effect.writes, *effect.removes)
         if not paths:
             return True
-        if not all(_is_builders(question, cut, path, fact.index) for path in paths):
+        if not all(
+            _is_builders(question, cut, path, fact.index)
+            or _is_passing(fact, path)
+            or (path in effect.removes and is_waste(path))
+            for path in paths
+        ):
+            return True
+        if all(_is_made_before(question, cut, path) for path in paths):
             return True
     return False
+
+
+def _is_passing(fact: Fact, path: str) -> bool:
+    """Whether a RUN makes the path and removes it again, and nothing of it that is replayed reads it."""
+    made = any(path in effect.writes for effect in fact.effects)
+    removed = any(is_under(path, gone) for effect in fact.effects for gone in effect.removes)
+    used = any(
+        effect.role is Role.PACKAGES
+        or (effect.role is Role.SETUP and any(overlaps(path, read) for read in effect.reads))
+        for effect in fact.effects
+    )
+    return made and removed and not used
+
+
+def _is_made_before(question: Question, cut: Cut, path: str) -> bool:
+    """Whether WORKDIR makes an artifact's folder: a copy into a folder that is there leaves its owner."""
+    if path == "/" or not any(artifact.path == path for artifact in cut.artifacts):
+        return False
+    facts = question.facts.facts
+    return any(
+        fact.keyword == "WORKDIR" and is_under(facts[fact.index + 1].scope.cwd, path)
+        for fact in facts[: cut.last + 1]
+    )
 
 
 def _removes_own(question: Question, item: ItemFact) -> bool:
@@ -386,11 +439,15 @@ def _removes_own(question: Question, item: ItemFact) -> bool:
     return gone <= installed
 
 
+_MAY_BE_USED = ("/var/log", "/var/cache", "/var/tmp", "/tmp")
+"""Where folders are made for the running program, too."""
+
+
 def _is_builders(question: Question, cut: Cut, path: str, index: int) -> bool:
     """Whether a path that a set-up command writes matters in the builder only, or comes with an artifact."""
     if cut.carries(path, index):
         return True
-    if is_waste(path):
+    if is_waste(path) and not any(is_under(path, folder) for folder in _MAY_BE_USED):
         return True
     is_dropped = any(is_under(path, tree) for tree in question.plan.dropped)
     return is_dropped and index <= cut.last and not any(is_under(a.path, path) for a in cut.artifacts)
