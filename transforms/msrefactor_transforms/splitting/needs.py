@@ -202,7 +202,7 @@ def resolved(
             package = lost[command]
             packages.append(RuntimePackage(package, evidence, f"`{command}` is started"))
             provider = f"package {package}, added"
-        elif provider is None:
+        elif provider is None and placed_path(facts, name) is None:
             provider = f"{plan.runtime_image}, as before" if plan.runtime_image != "scratch" else None
         needs.append(Need(NeedKind.COMMAND, command if "/" not in name else name, evidence, provider))
         if provider is None and refusal is None:
@@ -215,7 +215,10 @@ def resolved(
         found_in = f"package {holder}, added" if holder is not None else "as before"
         needs.append(Need(NeedKind.LIBRARY, name, evidence, found_in))
     for path, evidence in wants.files:
-        needs.append(Need(NeedKind.PATH, path, evidence, "copied"))
+        is_lost = facts.end.is_file(path) and not _is_brought(path, available)
+        needs.append(Need(NeedKind.PATH, path, evidence, None if is_lost else "copied"))
+        if is_lost and refusal is None:
+            refusal = Refused("need-not-found", f"{path} isn't copied to the final stage", (evidence,))
     assumptions: list[str] = []
     doubtful: list[Evidence] = []
     if lost:
@@ -307,7 +310,7 @@ def _provider(
         return where
     placed = placed_path(facts, name)
     if placed is not None:
-        return f"{placed}, copied"
+        return f"{placed}, copied" if _is_brought(placed, available) else None
     for path in available:
         if name.startswith("/") and is_under(name, path) and path not in ("/etc", "/usr"):
             return f"{name}, copied"
@@ -317,6 +320,10 @@ def _provider(
         if package == command or command in knowledge.commands_of(package):
             return f"package {package}"
     return None
+
+
+def _is_brought(path: str, available: Sequence[str]) -> bool:
+    return any(is_under(path, one) for one in available)
 
 
 def _path(facts: StageFacts) -> list[str]:
