@@ -179,8 +179,13 @@ def _paths(values: Iterable[str | None], scope: Scope) -> tuple[str, ...] | None
 
 
 def _makes(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
-    """`mkdir`, `touch`."""
-    paths = _paths(operands(argv, ("-m", "--mode", "-d", "-t", "-r")), scope)
+    """`mkdir`, `touch`, `install -d`."""
+    takes = {
+        "mkdir": ("-m", "--mode"),
+        "touch": ("-d", "-t", "-r", "--date", "--reference"),
+        "install": ("-m", "-o", "-g", "--mode", "--owner", "--group"),
+    }
+    paths = _paths(operands(argv, takes.get(posixpath.basename(str(argv[0])), ())), scope)
     if paths is None:
         return _unknown_path(str(argv[0]))
     return Effect(Role.SETUP, tool=str(argv[0]), writes=paths)
