@@ -68,20 +68,35 @@ def listed_packages(facts: StageFacts) -> frozenset[str]:
     )
 
 
-def build_packages(facts: StageFacts, code: CodeNeeds, names: Sequence[str]) -> frozenset[str]:
-    """Return packages of the author's list that are there for node-gyp only: Python, beside a compiler.
+def build_packages(
+    facts: StageFacts, code: CodeNeeds, names: Sequence[str], packages: Sequence[NodePackage]
+) -> frozenset[str]:
+    """Return packages of the author's list that only the install uses: Python beside a compiler, and git.
 
-    Proof: everything that the container starts is known by name, none of it is Python, and no package that
-    is installed is one that starts Python.
+    Proof: everything that the container starts is known by name and none of it is Python or git; no package
+    that is installed is one that starts it; node-gyp needs the one, a dependency from git the other.
     """
     listed = listed_packages(facts)
-    if not any(knowledge.is_build_only(name, facts.base.system) for name in listed):
-        return frozenset()
     started = {posixpath.basename(name) for name, _ in code.commands}
-    if code.unknown_commands or any(name.startswith(("python", "pip", "?")) for name in started):
+    if code.unknown_commands or "?" in started:
         return frozenset()
-    if any(part in name for name in names for part in _PYTHON_USERS):
-        return frozenset()
-    if any(path.endswith(".py") for path, _ in code.paths):
-        return frozenset()
-    return frozenset(_PYTHON & listed)
+    found: set[str] = set()
+    has_compiler = any(knowledge.is_build_only(name, facts.base.system) for name in listed)
+    is_python_started = any(name.startswith(("python", "pip")) for name in started) or any(
+        path.endswith(".py") for path, _ in code.paths
+    )
+    if has_compiler and not is_python_started and not _has_part(names, _PYTHON_USERS):
+        found |= _PYTHON & listed
+    versions = [version for package in packages for version in package.dependencies.values()]
+    is_git_used = any(_is_from_git(version) for version in versions)
+    if is_git_used and "git" not in started and not _has_part(names, ("git",)):
+        found |= {"git"} & listed
+    return frozenset(found)
+
+
+def _has_part(names: Sequence[str], parts: Sequence[str]) -> bool:
+    return any(part in name for name in names for part in parts)
+
+
+def _is_from_git(version: str) -> bool:
+    return version.startswith(("git+", "git:", "github:", "gitlab:", "bitbucket:")) or ".git" in version

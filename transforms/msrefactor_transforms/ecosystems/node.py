@@ -108,7 +108,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         build_epilogue=pruned.epilogue,
         edits=pruned.edits,
         packages=tuple(libraries),
-        build_packages=build_packages(facts, code, tuple(installed)),
+        build_packages=build_packages(facts, code, tuple(installed), tuple(packages_at.values())),
         code=code,
         dropped=compiled_sources(view, facts, entries, programs, code),
         build_files=build_files(view, facts, folder, programs),

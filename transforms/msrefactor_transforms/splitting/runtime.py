@@ -88,7 +88,8 @@ def _drop_source_folders(question: Question, cut: Cut, replayed: dict[int, Instr
         if fact.keyword != "WORKDIR" or index > cut.last:
             continue
         folder = question.facts.facts[index + 1].scope.cwd if index + 1 < len(question.facts.facts) else ""
-        if not any(is_under(folder, tree) for tree in question.plan.dropped):
+        is_left = any(is_under(folder, tree) for tree in question.plan.dropped)
+        if not is_left and not cut.carries(folder, index):
             continue
         for later in order[position + 1 :]:
             keyword = question.facts.facts[later].keyword
@@ -401,7 +402,31 @@ def _is_item_replayed(question: Question, roles: Roles, cut: Cut, fact: Fact, po
             return True
         if all(_is_made_before(question, cut, path) for path in paths):
             return True
+    return _is_used_later(question, roles, cut, fact, position)
+
+
+def _is_used_later(question: Question, roles: Roles, cut: Cut, fact: Fact, position: int) -> bool:
+    """Whether a folder is made for a later set-up command of the final stage, before WORKDIR makes it."""
+    effects = [effect for effect in fact.items[position].effects if effect.tool == "mkdir"]
+    made = [path for effect in effects for path in effect.writes]
+    if not made:
+        return False
+    for later in question.facts.facts[fact.index :]:
+        if later.keyword == "WORKDIR":
+            folder = question.facts.facts[later.index + 1].scope.cwd if later is not _last(question) else ""
+            made = [path for path in made if not is_under(folder, path)]
+        for other in range(len(later.items)):
+            if later.index == fact.index and other <= position:
+                continue
+            reads = [path for effect in later.items[other].effects for path in effect.reads]
+            is_reader = any(is_under(path, read) for path in made for read in reads)
+            if is_reader and _is_item_replayed(question, roles, cut, later, other):
+                return True
     return False
+
+
+def _last(question: Question) -> Fact:
+    return question.facts.facts[-1]
 
 
 def _is_passing(fact: Fact, path: str) -> bool:
@@ -593,7 +618,7 @@ def _meets(placed: Placed, path: str, fact: Fact) -> bool:
 
 
 def _may_bring(placed: Placed, path: str, fact: Fact) -> bool:
-    """Whether a folder of the context may hold what the build makes, on a machine where it was built before."""
+    """Whether a folder of the context may hold an older state of what the build makes."""
     if not placed.is_folder or not is_under(path, placed.destination):
         return False
     return not fact.scope.context.is_ignored(source_of(placed, path))
