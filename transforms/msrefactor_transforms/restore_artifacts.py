@@ -41,7 +41,7 @@ import posixpath
 from msrefactor.code.shell import arguments_of, started_by, starts_in
 from msrefactor.commands import is_waste
 from msrefactor.contract import evidence_of, starts
-from msrefactor.facts import StageFacts
+from msrefactor.facts import Role, StageFacts
 from msrefactor.model import Change, Changed, Evidence, Outcome, Phase, Refused, Transform, Unchanged, View
 from msrefactor.tree import Dockerfile, Instruction, Stage
 from msrefactor_transforms.splitting.copies import Copied, all_stage_facts, copied, has_path, place_of
@@ -210,7 +210,8 @@ def _missing_program(view: View, stages: tuple[StageFacts, ...]) -> tuple[Missin
                 for index, facts in enumerate(stages[:-1])
                 for _, effect in facts.effects()
                 for written in effect.writes
-                if posixpath.basename(written) == name
+                if effect.role in (Role.BUILD, Role.FETCH)
+                and posixpath.basename(written) == name
                 and not is_waste(written)
                 and place_of(written, index, copies) is None
             }
