@@ -73,9 +73,14 @@ def effective_config(dockerfile: Dockerfile, index: int) -> Config:
     known.update(config.environment)
     arguments: dict[str, str] = {}
     defaults = global_arguments(dockerfile)
+    has_command = False
     for instruction in stage.instructions[1:]:
         scope = {**arguments, **known}
         config = _configured(config, instruction, scope, dockerfile.escape)
+        has_command = has_command or instruction.keyword == "CMD"
+        if instruction.keyword == "ENTRYPOINT" and not has_command:
+            # it resets a CMD of the base image or of the stage that this one builds on
+            config = replace(config, cmd=None)
         known.update(config.environment)
         if instruction.keyword == "ARG":
             for name, raw in instruction.pairs:
@@ -111,10 +116,7 @@ def _configured(config: Config, instruction: Instruction, known: Mapping[str, st
         case "SHELL":
             return replace(config, shell=instruction.exec_form)
         case "ENTRYPOINT":
-            # setting ENTRYPOINT resets a CMD that comes from the base image; one of this file stays
-            inherited = config.base is not None and config.cmd == config.base.cmd and config.cmd is not None
-            launch = _launch(instruction)
-            return replace(config, entrypoint=launch, cmd=None if inherited else config.cmd)
+            return replace(config, entrypoint=_launch(instruction))
         case "CMD":
             return replace(config, cmd=_launch(instruction))
         case "EXPOSE":
