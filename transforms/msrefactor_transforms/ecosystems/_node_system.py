@@ -99,4 +99,6 @@ def _has_part(names: Sequence[str], parts: Sequence[str]) -> bool:
 
 
 def _is_from_git(version: str) -> bool:
-    return version.startswith(("git+", "git:", "github:", "gitlab:", "bitbucket:")) or ".git" in version
+    is_short = version.count("/") == 1 and version[:1].isalnum() and ":" not in version  # owner/name#tag
+    hosts = ("git+", "git:", "github:", "gitlab:", "bitbucket:")
+    return is_short or version.startswith(hosts) or ".git" in version
