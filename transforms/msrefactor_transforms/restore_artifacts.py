@@ -40,8 +40,8 @@ import posixpath
 
 from msrefactor.code.shell import arguments_of, started_by, starts_in
 from msrefactor.commands import is_waste
-from msrefactor.contract import evidence_of, starts
-from msrefactor.facts import Role, StageFacts
+from msrefactor.contract import evidence_of, stage_index, starts
+from msrefactor.facts import Role, StageFacts, base_image_text
 from msrefactor.model import Change, Changed, Evidence, Outcome, Phase, Refused, Transform, Unchanged, View
 from msrefactor.tree import Dockerfile, Instruction, Stage
 from msrefactor_transforms.splitting.copies import Copied, all_stage_facts, copied, has_path, place_of
@@ -56,6 +56,8 @@ def apply(view: View) -> Outcome:
     forgotten = _forgotten_from(view, stages)
     if isinstance(forgotten, Refused | Changed):
         return forgotten
+    if _builds_on_a_builder(view, stages):
+        return Unchanged("the final stage builds on the stage that builds")
     missing: list[Missing] = []
     for ecosystem in ecosystems():
         found = ecosystem.missing(view, stages)
@@ -75,6 +77,17 @@ def apply(view: View) -> Outcome:
     last = view.dockerfile.final_stage.instructions[0].line
     changes = [Change(one.reason, line=last, evidence=one.evidence) for one in missing]
     return Changed(dockerfile, tuple(changes))
+
+
+def _builds_on_a_builder(view: View, stages: tuple[StageFacts, ...]) -> bool:
+    """Whether what is built is in the final stage already, as it is in the stage that this one builds on."""
+    dockerfile = view.dockerfile
+    index: int | None = len(stages) - 1
+    while index is not None:
+        index = stage_index(dockerfile, base_image_text(dockerfile, dockerfile.stages[index]), index)
+        if index is not None and any(effect.role is Role.BUILD for _, effect in stages[index].effects()):
+            return True
+    return False
 
 
 def _repaired(dockerfile: Dockerfile, view: View, missing: Missing) -> Dockerfile:
