@@ -149,8 +149,25 @@ def interpret_common(command: Command, argv: Arguments, scope: Scope, item: Item
     return reader(command, argv, scope, item)
 
 
+_READ_FILES = {
+    "cat": 0,
+    "head": 0,
+    "tail": 0,
+    "sort": 0,
+    "base64": 0,
+    "grep": 1,
+    "egrep": 1,
+    "awk": 1,
+    "jq": 1,
+}
+"""Filters, with the number of operands before their files."""
+
+
 def _nothing(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
-    return Effect(Role.NOTHING, tool=str(argv[0]))
+    tool = posixpath.basename(str(argv[0]))
+    files = operands(argv, ("-n", "-c", "-e"))[_READ_FILES[tool] :] if tool in _READ_FILES else ()
+    reads = tuple(scope.path(file) for file in files if file is not None and file != "-")
+    return Effect(Role.NOTHING, tool=str(argv[0]), reads=reads)
 
 
 def _gate(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:

@@ -86,8 +86,13 @@ def roles_of(question: Question) -> Roles:
                     f"`{lacking[0]}` isn't in {question.plan.runtime_image}, and this step has to run there",
                     fact,
                 )
+            # what is copied from the builder behind this RUN isn't there when it runs
+            later = [one.path for one in question.plan.artifacts if one.after >= fact.index]
             from_builder = any(
-                is_under(path, tree) for path in reads for tree in builder_only if tree not in SYSTEM_FOLDERS
+                is_under(path, tree)
+                for path in reads
+                for tree in (*builder_only, *later)
+                if tree not in SYSTEM_FOLDERS
             )
             is_in_place = all(any(is_under(path, read) for read in reads) for path in writes)
             if lacking or (from_builder and not is_in_place):
