@@ -646,8 +646,9 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     names = [pair for _, _, install in installs for pair in install.names]
     if level is Level.SLIM:
         unreadable = [text for _, _, install in real for text in install.unknown]
-        if unreadable and not view.context.known:
-            return Refused("context-unknown", f"what is installed can't be read: {unreadable[0]}")
+        unseen = [text for text in unreadable if text.endswith("which isn't in the build context")]
+        if unseen or (unreadable and not view.context.known):
+            return Refused("context-unknown", f"what is installed can't be read: {(unseen or unreadable)[0]}")
     packages: list[RuntimePackage] = []
     commands: list[tuple[str, Evidence]] = []
     if level is Level.SLIM:
