@@ -783,6 +783,13 @@ def _environment(
     if not system:
         return _Environment(_latest(explicit), folder=explicit[-1].path if explicit else "")
     last = system[-1][0].index
+    if (facts.base.version or "").partition(".")[0] == "2":
+        return Refused(
+            "install-mode",
+            f"{facts.base.reference.text} has no module to make virtual environments",
+            (_evidence(view, system[-1][0]),),
+            "move to Python 3",
+        )
     hard = _names_system_paths(view, facts)
     if hard is not None or facts.base.family != "python" or not _path_is_inherited(facts):
         return _system_prefix(view, facts, (*explicit,), last, hard)
