@@ -32,6 +32,8 @@ Refuses with the obstacle's name: ``onbuild``, ``windows``, ``base-unknown``, ``
 
 from __future__ import annotations
 
+import math
+
 from msrefactor.commands import PackageCall
 from msrefactor.contract import evidence_of
 from msrefactor.facts import Role, StageFacts, stage_facts
@@ -51,7 +53,8 @@ from msrefactor.model import (
 )
 from msrefactor.tree import Stage
 from msrefactor_transforms.splitting import needs as wants_of
-from msrefactor_transforms.splitting.plan import SplitPlan, ecosystems, interpreters
+from msrefactor_transforms.splitting.packages import fate, removed_packages
+from msrefactor_transforms.splitting.plan import Level, SplitPlan, ecosystems, interpreters
 from msrefactor_transforms.splitting.slicing import Slices, split
 
 LEAST_SAVING_MB = 20.0
@@ -76,10 +79,21 @@ def apply(view: View) -> Outcome:
     chosen = _only(plans)
     if not isinstance(chosen, SplitPlan):
         return chosen
+    most = chosen.saved_mb + _installed_mb(facts)
+    if chosen.level is Level.SHARED and _is_small(most, facts):
+        return _nothing_to_gain(most)
     opaque = _opaque(view, facts)
     if opaque is not None:
         return opaque
     return _split(view, facts, chosen)
+
+
+def _is_small(saved: float, facts: StageFacts) -> bool:
+    return saved < LEAST_SAVING_MB and saved < LEAST_SAVING_SHARE * (_size_mb(facts.base) or 1000.0)
+
+
+def _nothing_to_gain(saved: float) -> Unchanged:
+    return Unchanged(f"nothing to gain: a split would save about {max(saved, 0):.0f} MB")
 
 
 def _split(view: View, facts: StageFacts, plan: SplitPlan) -> Outcome:
@@ -101,8 +115,8 @@ def _split(view: View, facts: StageFacts, plan: SplitPlan) -> Outcome:
     if isinstance(slices, Refused):
         return slices
     saved = plan.saved_mb + _dropped_mb(slices, runtime) - _added_mb(slices, runtime)
-    if saved < LEAST_SAVING_MB and saved < LEAST_SAVING_SHARE * (_size_mb(facts.base) or 1000.0):
-        return Unchanged(f"nothing to gain: a split would save about {max(saved, 0):.0f} MB")
+    if _is_small(saved, facts):
+        return _nothing_to_gain(saved)
     stages = (Stage(slices.builder), Stage(slices.runtime))
     guesses = dict.fromkeys(effect.assumption for _, effect in facts.effects() if effect.assumption)
     assumptions = (*plan.assumptions, *resolution.assumptions, *guesses)
@@ -219,11 +233,29 @@ def _dropped_mb(slices: Slices, runtime: BaseImage) -> float:
     """Return what the packages weigh that the final stage does without, in megabytes."""
     release = _sized_release(runtime)
     total = 0.0
-    for fate in slices.fates:
-        if fate.is_kept or fate.is_removed_at_once:
+    for one in slices.fates:
+        if one.is_kept or one.is_removed_at_once:
             continue
-        total += knowledge.installed_size_mb(fate.name, release) or 1.0
-        total -= sum(knowledge.installed_size_mb(name, release) or 1.0 for name in fate.runtime)
+        total += knowledge.installed_size_mb(one.name, release) or 1.0
+        total -= sum(knowledge.installed_size_mb(name, release) or 1.0 for name in one.runtime)
+    return total
+
+
+def _installed_mb(facts: StageFacts) -> float:
+    """Return what all packages weigh that only builds may need: the most that leaving them out can save."""
+    release = facts.base.release or (facts.base.releases[-1] if facts.base.releases else "")
+    removed = removed_packages(facts.facts)
+    total = 0.0
+    for _, effect in facts.effects():
+        call = effect.detail
+        if not isinstance(call, PackageCall):
+            continue
+        if call.action not in ("install", "update", "clean", "autoremove"):
+            # what it removes or upgrades isn't known
+            return math.inf
+        for name in call.names if call.action == "install" else ():
+            if name is None or not fate(name, facts.base, removed).is_kept:
+                total += knowledge.installed_size_mb(name or "", release) or 50.0
     return total
 
 

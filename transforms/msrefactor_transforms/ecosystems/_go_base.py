@@ -178,7 +178,7 @@ def packages_of_the_system(
     if base.level is not Level.RUNTIME:
         return found
     if sources.may_be_tls_client and not installs(facts, "ca-certificates"):
-        found.append(RuntimePackage("ca-certificates", evidence, "the program speaks TLS"))
+        found.append(RuntimePackage("ca-certificates", evidence, "the program may speak TLS"))
     if facts.base.system == "alpine" and uses_zones(view, facts, sources) and not installs(facts, "tzdata"):
         found.append(RuntimePackage("tzdata", evidence, "Go's image brings time zones of its own"))
     return found

@@ -23,22 +23,10 @@ _NOT_RUN_TIME = frozenset(
     "cloudbuild.yaml catalog-info.yaml fly.toml app.yaml Gopkg.toml Gopkg.lock glide.yaml glide.lock "
     "Godeps sonar-project.properties".split()
 )
-_SOURCE = (
-    ".go",
-    ".md",
-    ".mod",
-    ".sum",
-    ".s",
-    ".c",
-    ".h",
-    ".proto",
-    ".sh",
-    ".swp",
-    ".tmp",
-    ".log",
-    ".exe",
-    ".test",
+_SOURCE = tuple(
+    ".go .md .mod .sum .s .c .h .cpp .proto .thrift .fbs .qtpl .templ .sh .swp .tmp .log .exe .test".split()
 )
+"""Endings of what is compiled or written for people."""
 _BY_CONVENTION = (
     "github.com/astaxie/beego",
     "github.com/beego/beego",
@@ -202,6 +190,9 @@ def _data(view: View, scope: Scope, module: str, sources: Sources) -> list[str]:
             continue
         if top.endswith((".md", ".Dockerfile", ".dockerfile")) or _is_embedded(file, sources):
             continue
+        if posixpath.basename(file) in ("swagger.json", "swagger.yaml"):
+            if view.context.is_file(posixpath.join(posixpath.dirname(file), "docs.go")):
+                continue  # docs.go holds what these two do
         entries.setdefault(top, []).append(inside)
     found: list[str] = []
     for top, files in sorted(entries.items()):

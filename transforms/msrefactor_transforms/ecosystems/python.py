@@ -7,6 +7,7 @@ and are copied from there. Sources: DOMAIN notes in docs, uv's Docker guide, pip
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,18 @@ from msrefactor import variables
 from msrefactor.code.needs import EMPTY, CodeNeeds
 from msrefactor.code.requirements import read_lock, read_requirements
 from msrefactor.commands import option_value
-from msrefactor.facts import Effect, Fact, Role, Scope, StageFacts, global_arguments, is_under, overlaps
+from msrefactor.contract import stage_index
+from msrefactor.facts import (
+    Effect,
+    Fact,
+    Role,
+    Scope,
+    StageFacts,
+    base_image_text,
+    global_arguments,
+    is_under,
+    overlaps,
+)
 from msrefactor.knowledge.images import size_mb, slim_variant
 from msrefactor.model import Evidence, Refused, View
 from msrefactor.shell import Command
@@ -621,11 +633,7 @@ def _static_root(scope: Scope) -> tuple[str, ...]:
 
 def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     """Return how a stage that installs Python packages is split."""
-    installs = [
-        (fact, effect, effect.detail)
-        for fact, effect in facts.effects()
-        if isinstance(effect.detail, Install)
-    ]
+    installs = _installs(facts)
     if not installs:
         return None
     code = _code_needs(view, facts)
@@ -688,6 +696,25 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         reason=f"install the packages in a builder stage; the final stage starts from {runtime}",
         saved_mb=saved,
     )
+
+
+def _installs(facts: StageFacts) -> list[tuple[Fact, Effect, Install]]:
+    """Return every install, with the environment that it goes to where PATH leads to one made before."""
+    found: list[tuple[Fact, Effect, Install]] = []
+    made: list[str] = []
+    for fact, effect in facts.effects():
+        if isinstance(effect.detail, Made):
+            made.append(effect.detail.path)
+        if not isinstance(effect.detail, Install):
+            continue
+        install = effect.detail
+        if install.where == "system":
+            entries = [entry.rstrip("/") for entry in fact.scope.variables.get("PATH", "").split(":")]
+            ahead = itertools.takewhile(lambda entry: entry not in ("/usr/local/bin", "/usr/bin"), entries)
+            active = next((path for entry in ahead for path in made if entry == f"{path}/bin"), None)
+            install = replace(install, where=active) if active is not None else install
+        found.append((fact, effect, install))
+    return found
 
 
 def _filled_in(view: View, image: str) -> str:
@@ -783,6 +810,13 @@ def _environment(
     if not system:
         return _Environment(_latest(explicit), folder=explicit[-1].path if explicit else "")
     last = system[-1][0].index
+    if facts.base.family == "pypy":
+        return Refused(
+            "install-mode",
+            f"where {facts.base.reference.text} keeps installed packages isn't known",
+            (_evidence(view, system[-1][0]),),
+            "install into a virtual environment",
+        )
     if (facts.base.version or "").partition(".")[0] == "2":
         return Refused(
             "install-mode",
@@ -1022,7 +1056,11 @@ def _installer_binaries(view: View, facts: StageFacts) -> set[str]:
 def missing(view: View, stages: Sequence[StageFacts]) -> Sequence[Missing] | Refused:
     """Return the packages that an earlier stage installed and the final stage imports but doesn't have."""
     final = stages[-1]
-    if final.base.family != "python" or any(isinstance(e.detail, Install) for _, e in final.effects()):
+    if final.base.family != "python" or any(
+        isinstance(effect.detail, Install)
+        for stage in _lineage(view, stages)
+        for _, effect in stage.effects()
+    ):
         return ()
     copies = copied(view, len(stages) - 1, final)
     from_stages = {copy.stage for copy in copies} or set(range(len(stages) - 1))
@@ -1030,17 +1068,21 @@ def missing(view: View, stages: Sequence[StageFacts]) -> Sequence[Missing] | Ref
         facts = stages[index]
         if facts.base.family != "python":
             continue
-        real = [
-            (f, e, e.detail)
-            for f, e in facts.effects()
-            if isinstance(e.detail, Install) and not _is_tools_only(e.detail)
-        ]
+        real = [entry for entry in _installs(facts) if not _is_tools_only(entry[2])]
         if not real:
             continue
         found = _missing_packages(view, index, facts, final, copies, real)
         if found is not None:
             return found
     return ()
+
+
+def _lineage(view: View, stages: Sequence[StageFacts]) -> Iterable[StageFacts]:
+    """Yield the final stage and the stages that it builds on, one after the other."""
+    index: int | None = len(stages) - 1
+    while index is not None:
+        yield stages[index]
+        index = stage_index(view.dockerfile, base_image_text(view.dockerfile, stages[index].stage), index)
 
 
 def _missing_packages(

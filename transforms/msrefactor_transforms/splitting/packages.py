@@ -136,7 +136,7 @@ def subtracted(
         if not new:
             gone.append(Token(word.text, start, end))
         elif tuple(new) != (name,):
-            edits.append((start, end, " ".join(new)))
+            edits.append((start, end, _listed(instruction, start, end, new)))
     if not left:
         return Subtracted(None, tuple(fates))
     # the later edits first, so that the spans of the words to take out stay right
@@ -150,6 +150,17 @@ def subtracted(
     if instruction.heredocs:
         return Subtracted(_without_spans(instruction, gone), tuple(fates))
     return Subtracted(instruction.without_words(gone) if gone else instruction, tuple(fates))
+
+
+def _listed(instruction: Instruction, start: int, end: int, names: Sequence[str]) -> str:
+    """Return names as the author lists them: one a line where the word stands alone on its line."""
+    source = instruction.source
+    line_start = source.rfind("\n", 0, start) + 1
+    indent = source[line_start:start]
+    rest = source[end:].partition("\n")[0].rstrip("\r \t")
+    if line_start and not indent.strip() and rest.lstrip() == instruction.escape:
+        return f" {instruction.escape}{instruction.newline}{indent}".join(names)
+    return " ".join(names)
 
 
 def _without_spans(instruction: Instruction, gone: Sequence[Token]) -> Instruction:
