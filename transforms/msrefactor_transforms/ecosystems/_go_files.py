@@ -190,9 +190,9 @@ def _data(view: View, scope: Scope, module: str, sources: Sources) -> list[str]:
             continue
         if top.endswith((".md", ".Dockerfile", ".dockerfile")) or _is_embedded(file, sources):
             continue
-        if posixpath.basename(file) in ("swagger.json", "swagger.yaml"):
-            if view.context.is_file(posixpath.join(posixpath.dirname(file), "docs.go")):
-                continue  # docs.go holds what these two do
+        is_swagger = posixpath.basename(file) in ("swagger.json", "swagger.yaml")
+        if is_swagger and view.context.is_file(posixpath.join(posixpath.dirname(file), "docs.go")):
+            continue  # docs.go holds what these two do
         entries.setdefault(top, []).append(inside)
     found: list[str] = []
     for top, files in sorted(entries.items()):
