@@ -230,8 +230,10 @@ def test_what_sets_up_the_image_runs_in_the_final_stage(
         "mkdir /data || pip install -r requirements.txt",
         "test -f x && touch /etc/x; pip install -r requirements.txt",
         "D=$(pip install -r requirements.txt) && mkdir /data && echo $D > /data/log",
-        "curl -o /etc/apt/k https://h/k && apt-get update && apt-get install git "
-        "&& pip install -r requirements.txt",
+        (
+            "curl -o /etc/apt/k https://h/k && apt-get update && apt-get install git "
+            "&& pip install -r requirements.txt"
+        ),
     ],
 )
 def test_what_can_not_be_divided_is_refused(files: MakeFiles, run: str) -> None:
