@@ -152,10 +152,10 @@ def _tools_of(builds: Sequence[tuple[Fact, Effect, GoBuild]], wants: Wants) -> l
 
 def _path_prelude(wants: Wants, outputs: Sequence[str]) -> tuple[str, ...]:
     """Return the ENV that keeps a program found by its bare name, where the base's PATH named its folder."""
-    names = {name for name, _ in wants.commands}
+    unneeded = _unneeded(wants, outputs)
     for output in outputs:
         folder = posixpath.dirname(output)
-        if posixpath.basename(output) in names and folder == "/go/bin":
+        if folder == "/go/bin" and output not in unneeded:
             return (f'ENV PATH="{folder}:$PATH"\n',)
     return ()
 
