@@ -114,11 +114,18 @@ def run_cli(
     return run
 
 
+def _no_signal_ignored() -> None:
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start_cli(plain_environment: None) -> Callable[..., subprocess.Popen[bytes]]:
     """Start the command line with the fake transforms in a process of its own."""
 
     def start(*arguments: str, **options: object) -> subprocess.Popen[bytes]:
+        # signals that our own parent ignores (nohup, a shell's background job) must count for this process
+        options.setdefault("preexec_fn", _no_signal_ignored)
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         command = [sys.executable, str(REPOSITORY / "tests/fakes.py"), *arguments]
         return subprocess.Popen(command, **pipes)  # type: ignore[call-overload, no-any-return]

@@ -68,12 +68,12 @@ class Question:
             text = f"{keyword.lower()} {rest}"
         return Instruction.new(text.replace("\n", self.newline), self.view.dockerfile.escape)
 
-    def obstacle(self, code: str, detail: str, fact: Fact | None = None) -> Obstacle:
+    def obstacle(self, code: str, detail: str, fact: Fact | None = None, remedy: str = "") -> Obstacle:
         """Return what to raise when the split can't go on."""
         evidence: tuple[Evidence, ...] = ()
         if fact is not None:
             evidence = (evidence_of(fact.instruction, self.view.name),)
-        return Obstacle(Refused(code, detail, evidence))
+        return Obstacle(Refused(code, detail, evidence, remedy))
 
 
 def is_install(effect: Effect) -> bool:

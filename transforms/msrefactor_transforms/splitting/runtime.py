@@ -21,7 +21,7 @@ from msrefactor_transforms.splitting.packages import (
     subtracted,
     with_packages,
 )
-from msrefactor_transforms.splitting.plan import RuntimePackage
+from msrefactor_transforms.splitting.plan import Artifact, RuntimePackage
 from msrefactor_transforms.splitting.question import Question, has_blank_line, is_install
 from msrefactor_transforms.splitting.roles import Roles
 
@@ -57,6 +57,7 @@ class Tally:
 def runtime_stage(question: Question, roles: Roles, cut: Cut) -> RuntimeStage:
     """Return the final stage."""
     facts = question.facts.facts
+    _refuse_lost_owner(question, cut)
     tally = Tally()
     replayed: dict[int, Instruction] = {}
     for fact in facts[1:]:
@@ -515,9 +516,8 @@ def _arranged(question: Question, cut: Cut, replayed: dict[int, Instruction]) ->
                 continue
             made.extend(question.instruction(text) for text in prelude)
             prelude = []
-            made.append(
-                question.instruction(f"COPY --from={question.builder} {_source_and_place(artifact.path)}\n")
-            )
+            flags = f"--from={question.builder} {_owner_flag(question, artifact)}"
+            made.append(question.instruction(f"COPY {flags}{_source_and_place(artifact.path)}\n"))
         if not made:
             continue
         at = _earliest(question, arranged, made)
@@ -668,6 +668,46 @@ def _without_comments(instruction: Instruction) -> Instruction:
     """Return the instruction without the comments above it: they stand in the builder."""
     blank = [line for line in instruction.leading.splitlines(keepends=True) if not line.strip()]
     return instruction.with_leading(blank[0] if blank else "")
+
+
+def _owner_flag(question: Question, artifact: Artifact) -> str:
+    """Return the --chown of a folder that a user other than root made.
+
+    A copy keeps the owners of what lies in a folder, but the folder itself becomes root's (measured with
+    BuildKit 0.13); a folder that holds copies of the context too has several owners, and is left so.
+    """
+    fact = question.facts.facts[artifact.after]
+    user = fact.scope.user
+    if user.split(":")[0] in ("root", "0", "") or fact.keyword != "RUN":
+        return ""
+    is_its_own = any(artifact.path in effect.writes for effect in fact.effects)
+    is_mixed = any(
+        is_under(placed.destination, artifact.path) for one in question.facts.facts for placed in one.placed
+    )
+    return f"--chown={user} " if is_its_own and not is_mixed else ""
+
+
+def _refuse_lost_owner(question: Question, cut: Cut) -> None:
+    """Refuse a folder that a COPY --chown makes for a user, when the folder is copied from the builder."""
+    facts = question.facts.facts
+    if question.facts.end.user.split(":")[0] in ("root", "0", ""):
+        return
+    for fact in facts[1 : cut.last + 1]:
+        owner = fact.instruction.flag("chown") or ""
+        path = fact.destination
+        if not owner or owner.split(":")[0] in ("root", "0") or path is None:
+            continue
+        if not any(artifact.path == path and artifact.after >= fact.index for artifact in cut.artifacts):
+            continue
+        is_there = any(
+            facts[one.index + 1].scope.cwd == path if one.keyword == "WORKDIR" else path in written
+            for one in facts[1 : fact.index]
+            for written in [{made for effect in one.effects for made in effect.writes}]
+        )
+        if not is_there:
+            detail = f"{path} belongs to {owner}, which a copy from the builder doesn't keep"
+            remedy = "make the folder with WORKDIR above the COPY, and chown it in a RUN"
+            raise question.obstacle("need-not-found", detail, fact, remedy)
 
 
 def _source_and_place(path: str) -> str:
