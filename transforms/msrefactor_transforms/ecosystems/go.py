@@ -10,9 +10,9 @@ import posixpath
 from collections.abc import Sequence
 from dataclasses import replace
 
+from msrefactor.contract import evidence_of
 from msrefactor.facts import Effect, Fact, StageFacts, is_under
-from msrefactor.knowledge.images import size_mb
-from msrefactor.model import Evidence, Refused, View
+from msrefactor.model import Refused, View
 from msrefactor_transforms.ecosystems._go_base import (
     base_of,
     fetching_packages,
@@ -23,6 +23,7 @@ from msrefactor_transforms.ecosystems._go_commands import GoBuild, interpret
 from msrefactor_transforms.ecosystems._go_files import run_time_files
 from msrefactor_transforms.ecosystems._go_linking import linking_of
 from msrefactor_transforms.ecosystems._go_sources import OwnBuild, Sources, sources_of
+from msrefactor_transforms.splitting.bases import saved_by_base
 from msrefactor_transforms.splitting.needs import Wants, placed_path, wanted
 from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, Level, RuntimePackage, SplitPlan
 
@@ -60,7 +61,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     if isinstance(base, Refused):
         return base
     last = max(fact.index for fact, _, _ in own)
-    place = _evidence(view, own[0][0])
+    place = evidence_of(own[0][0].instruction, view.name)
     artifacts = [
         *run_time_files(view, facts, sources, outputs, last),
         *_tools_of(builds, wants),
@@ -88,12 +89,8 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         assumptions=_assumptions(facts, own, sources),
         reason=f"build in a builder stage; the final stage is {base.image} with the binary{linking.why}",
         evidence=linking.evidence,
-        saved_mb=max(0.0, (size_mb(facts.base.reference.text) or 0) - (size_mb(base.image) or 0)),
+        saved_mb=saved_by_base(view, facts, base.image),
     )
-
-
-def _evidence(view: View, fact: Fact) -> Evidence:
-    return Evidence(view.name, fact.line, " ".join(fact.instruction.source.split())[:120])
 
 
 def _go_at_start(view: View, facts: StageFacts) -> Refused | None:
@@ -109,13 +106,13 @@ def _go_at_start(view: View, facts: StageFacts) -> Refused | None:
 def _unfit(view: View, facts: StageFacts, own: Sequence[OwnBuild]) -> Refused | None:
     base = facts.base
     if base.system == "unknown":
-        place = (_evidence(view, facts.facts[0]),)
+        place = (evidence_of(facts.facts[0].instruction, view.name),)
         return Refused("base-unknown", f"nothing is known about {base.reference.text}", place)
     if not view.context.known:
         return Refused("context-unknown", "which files the program opens is in its source")
     for fact, effect, _ in own:
         if effect.refusal is not None:
-            return replace(effect.refusal, evidence=(_evidence(view, fact),))
+            return replace(effect.refusal, evidence=(evidence_of(fact.instruction, view.name),))
     return None
 
 

@@ -10,11 +10,10 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from msrefactor import variables
 from msrefactor.code.needs import EMPTY, CodeNeeds
 from msrefactor.code.node_package import NodePackage
-from msrefactor.facts import Effect, Fact, StageFacts, global_arguments
-from msrefactor.knowledge.images import size_mb, slim_variant
+from msrefactor.contract import evidence_of
+from msrefactor.facts import Effect, Fact, StageFacts
 from msrefactor.model import Evidence, Refused, View
 from msrefactor_transforms.ecosystems._node_commands import interpret
 from msrefactor_transforms.ecosystems._node_globals import globals_of
@@ -30,6 +29,7 @@ from msrefactor_transforms.ecosystems._node_pruning import build_files, compiled
 from msrefactor_transforms.ecosystems._node_starts import development, started
 from msrefactor_transforms.ecosystems._node_system import build_packages, installed_packages, listed_packages
 from msrefactor_transforms.knowledge.native import node_native
+from msrefactor_transforms.splitting.bases import saved_by_base, slim_base
 from msrefactor_transforms.splitting.copies import Copied, copied, place_of
 from msrefactor_transforms.splitting.plan import (
     Ecosystem,
@@ -57,21 +57,25 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         return Refused(
             "base-unknown",
             f"nothing is known about {base.reference.text}",
-            (_evidence(view, facts.facts[0]),),
+            (evidence_of(facts.facts[0].instruction, view.name),),
         )
     if not view.context.known:
-        return Refused("context-unknown", "package.json can't be seen", (_evidence(view, local[0][0]),))
+        return Refused(
+            "context-unknown",
+            "package.json can't be seen",
+            (evidence_of(local[0][0].instruction, view.name),),
+        )
     folder = local[-1][2].folder
     package = package_at(folder, facts.end)
     if package is None:
         detail = f"no package.json of the build context lies in {folder} of the image"
-        return Refused("context-unknown", detail, (_evidence(view, local[-1][0]),))
+        return Refused("context-unknown", detail, (evidence_of(local[-1][0].instruction, view.name),))
     packages_at = {d.folder: found for _, _, d in local if (found := package_at(d.folder, facts.end))}
     programs = tuple(started(view, facts, packages_at))
     obstacle = development(programs) or _kept_elsewhere(facts, local, packages_at, programs)
     if obstacle is not None:
         return obstacle
-    level, runtime = _runtime_base(facts)
+    level, runtime = slim_base(facts, "node")
     code = _code_needs(view, facts)
     installed = installed_packages(view, tuple(packages_at.values()))
     commands = [(words[0], evidence) for words, evidence in programs if words and "/" not in words[0]]
@@ -116,8 +120,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         reason="install and build in a builder stage"
         + (", without devDependencies in the end" if pruned.saved_mb else "")
         + f"; the final stage starts from {runtime}",
-        saved_mb=max(0.0, (size_mb(base.reference.text) or 0) - (size_mb(_filled_in(view, runtime)) or 0))
-        + pruned.saved_mb,
+        saved_mb=saved_by_base(view, facts, runtime) + pruned.saved_mb,
     )
 
 
@@ -152,28 +155,6 @@ def _kept_elsewhere(
                 if "virtual-store" in text.lower() or "VirtualStore" in text:
                     return Refused("need-not-found", "pnpm keeps the packages outside the project")
     return None
-
-
-def _evidence(view: View, fact: Fact) -> Evidence:
-    return Evidence(view.name, fact.line, " ".join(fact.instruction.source.split())[:120])
-
-
-def _filled_in(view: View, image: str) -> str:
-    return variables.expand(image, global_arguments(view.dockerfile), view.dockerfile.escape)
-
-
-def _runtime_base(facts: StageFacts) -> tuple[Level, str]:
-    base, image = facts.base, facts.stage.image
-    if base.family != "node" or base.variant != "full":
-        return Level.SHARED, image
-    slim = slim_variant(base.reference.text)
-    if slim is None:
-        return Level.SHARED, image
-    if "$" not in image:
-        return Level.SLIM, slim
-    if slim.startswith(base.reference.text):
-        return Level.SLIM, image + slim[len(base.reference.text) :]
-    return Level.SHARED, image
 
 
 def _code_needs(view: View, facts: StageFacts) -> CodeNeeds:

@@ -12,16 +12,15 @@ import posixpath
 from collections.abc import Sequence
 from dataclasses import replace
 
-from msrefactor import variables
 from msrefactor.code.needs import EMPTY, CodeNeeds
 from msrefactor.contract import evidence_of
-from msrefactor.facts import Effect, Fact, StageFacts, global_arguments
-from msrefactor.knowledge.images import size_mb, slim_variant
+from msrefactor.facts import Effect, Fact, StageFacts
 from msrefactor.model import Evidence, Refused, View
 from msrefactor_transforms.ecosystems._python_commands import Install, interpret
 from msrefactor_transforms.ecosystems._python_environment import environment_of, installs_of, is_tools_only
 from msrefactor_transforms.ecosystems._python_repair import missing
 from msrefactor_transforms.knowledge.native import python_native
+from msrefactor_transforms.splitting.bases import saved_by_base, slim_base
 from msrefactor_transforms.splitting.needs import wanted
 from msrefactor_transforms.splitting.plan import Ecosystem, Level, RuntimePackage, SplitPlan
 
@@ -44,8 +43,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         )
     if any("conda" in effect.tool for _, effect in facts.effects()):
         return Refused("install-mode", "conda environments are installed")
-    image = facts.stage.image
-    level, runtime = _runtime_base(facts, image)
+    level, runtime = slim_base(facts, "python")
     names = [pair for _, _, install in installs for pair in install.names]
     if level is Level.SLIM:
         unreadable = [text for _, _, install in real for text in install.unknown]
@@ -73,7 +71,6 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     environment = environment_of(view, facts, real)
     if isinstance(environment, Refused):
         return environment
-    saved = max(0.0, (size_mb(base.reference.text) or 0) - (size_mb(_filled_in(view, runtime)) or 0))
     build_files = _build_files(view, facts, installs)
     return SplitPlan(
         ecosystem="python",
@@ -89,36 +86,8 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         provides=environment.provides,
         build_files=build_files,
         reason=f"install the packages in a builder stage; the final stage starts from {runtime}",
-        saved_mb=saved,
+        saved_mb=saved_by_base(view, facts, runtime),
     )
-
-
-def _filled_in(view: View, image: str) -> str:
-    return variables.expand(image, global_arguments(view.dockerfile), view.dockerfile.escape)
-
-
-def _runtime_base(facts: StageFacts, image: str) -> tuple[Level, str]:
-    base = facts.base
-    if base.family != "python" or base.variant != "full":
-        return Level.SHARED, image
-    resolved = base.reference.text
-    slim = slim_variant(resolved)
-    if slim is None:
-        return Level.SHARED, image
-    if "$" not in image:
-        return Level.SLIM, slim
-    if slim.startswith(resolved):
-        return Level.SLIM, image + slim[len(resolved) :]
-    # the release stands at the end: `python:${V}-bookworm` becomes `python:${V}-slim-bookworm`
-    tail = slim[len(_common_prefix(resolved, slim)) :]
-    old_tail = resolved[len(_common_prefix(resolved, slim)) :]
-    if image.endswith(old_tail):
-        return Level.SLIM, image[: len(image) - len(old_tail)] + tail
-    return Level.SHARED, image
-
-
-def _common_prefix(one: str, other: str) -> str:
-    return posixpath.commonprefix((one, other))
 
 
 def _code_needs(view: View, facts: StageFacts) -> CodeNeeds:
