@@ -13,8 +13,9 @@ build_args = { A = "1" }    --build-arg of both builds
 network = "host"            the network of the builds (host if left out); the containers have none
 touch = "app.py"            the source file changed for the timed rebuild
 base_images = { "python:3.9-slim-buster" = "python:3.12-slim" }     one image in the place of another
-original = "fails"          the original builds, and its container ends with an error
-original_error = "ModuleNotFoundError"      contained in that container's log
+original = "fails"          the original builds, and its container ends with an error;
+                            or "fails-to-build": its build ends with an error
+original_error = "ModuleNotFoundError"      contained in that container's log, or in the build's
 """
 
 from __future__ import annotations
@@ -93,8 +94,8 @@ def read(folder: Path) -> Case:
         raise ValueError(f"{folder.name}: [run] needs a port and a path that starts with /")
     if run.get("healthcheck", 0) != 0:
         raise ValueError(f"{folder.name}: [run] healthcheck can only be 0")
-    if run.get("original", "works") not in ("works", "fails"):
-        raise ValueError(f'{folder.name}: [run] original is "works" or "fails"')
+    if run.get("original", "works") not in ("works", "fails", "fails-to-build"):
+        raise ValueError(f'{folder.name}: [run] original is "works", "fails" or "fails-to-build"')
     if "touch" in run and not (folder / "context" / run["touch"]).is_file():
         raise ValueError(f"{folder.name}: [run] touch names no file of the context: {run['touch']}")
     return Case(

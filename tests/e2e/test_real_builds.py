@@ -58,6 +58,9 @@ def test_real_build(folder: Path, engine: Engine, tmp_path: Path, add_row: Calla
         if missing := promise_unmet(case.run, alone):
             fail("the original doesn't work", old_file, missing, alone)
         return
+    if case.run.original == "fails-to-build":
+        check_repaired_build(engine, case, tags, before, after)
+        return
     with ThreadPoolExecutor(2) as pool:
         builds = pool.map(
             build, repeat(engine), repeat(case.run), tags, (before, after), repeat(case.dockerfile)
@@ -80,6 +83,24 @@ def test_real_build(folder: Path, engine: Engine, tmp_path: Path, add_row: Calla
     )
     if wrong:
         fail("the refactored image isn't as good as the original", new_file, wrong, trial.old, trial.new)
+
+
+def check_repaired_build(
+    engine: Engine, case: Case, tags: tuple[str, str], before: Path, after: Path
+) -> None:
+    """The original must not build, for the reason that the case names; what came of it must work."""
+    old_file, new_file = (context / case.dockerfile for context in (before, after))
+    old_build = build(engine, case.run, tags[0], before, case.dockerfile)
+    if old_build.succeeded:
+        fail("the original builds, and should not", old_file, old_build.log)
+    if (case.run.original_error or "") not in old_build.log:
+        fail(f"the original fails without {case.run.original_error!r}", old_file, old_build.log)
+    new_build = build(engine, case.run, tags[1], after, case.dockerfile)
+    if not new_build.succeeded:
+        fail("the repaired file doesn't build", new_file, new_build.log)
+    alone = watch(engine, case.run, tags[1])
+    if missing := promise_unmet(case.run, alone):
+        fail("the repaired image doesn't work", new_file, missing, alone)
 
 
 def refactor(context: Path, case: Case) -> None:
