@@ -680,6 +680,8 @@ def _owner_flag(question: Question, artifact: Artifact) -> str:
     user = fact.scope.user
     if user.split(":")[0] in ("root", "0", "") or fact.keyword != "RUN":
         return ""
+    if question.runtime.system in ("scratch", "distroless"):
+        return ""  # no such user is known there before /etc/passwd is copied
     is_its_own = any(artifact.path in effect.writes for effect in fact.effects)
     is_mixed = any(
         is_under(placed.destination, artifact.path) for one in question.facts.facts for placed in one.placed
