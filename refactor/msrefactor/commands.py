@@ -31,6 +31,8 @@ class PackageCall:
     virtual: str | None = None
     """apk: the name of the virtual package."""
     without_recommends: bool = False
+    removes_dependencies: bool = False
+    """remove: whether what was installed only for these packages goes with them."""
 
 
 WASTE = (
@@ -493,7 +495,10 @@ def _apt(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
         "install-recommends=" in (word or "").lower() and word is not None and word[-1] in "0e"
         for word in argv
     )
-    return _package_effect("apt", str(argv[0]), action, names, without_recommends=lean)
+    deep = action == "autopurge" or has_option(argv, "--auto-remove", "--autoremove")
+    return _package_effect(
+        "apt", str(argv[0]), action, names, without_recommends=lean, removes_dependencies=deep
+    )
 
 
 def _apk(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
@@ -503,7 +508,15 @@ def _apk(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
         return Effect(Role.NOTHING, tool="apk")
     action = {"add": "install", "del": "remove", "fix": "update"}.get(words[0][1] or "", words[0][1])
     virtual = option_value(argv, "-t", "--virtual")
-    return _package_effect("apk", "apk", action, words[1:], virtual=virtual, without_recommends=True)
+    return _package_effect(
+        "apk",
+        "apk",
+        action,
+        words[1:],
+        virtual=virtual,
+        without_recommends=True,
+        removes_dependencies=True,
+    )
 
 
 def _rpm(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
@@ -517,8 +530,18 @@ def _rpm(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
         "in": "install",
         "ref": "update",
     }
+    if words[0][1] in ("group", "groups") and len(words) > 1:
+        words = [(words[1][0], f"group{words[1][1]}"), *words[2:]]
+    action.update(groupinstall="install", groupremove="remove", grouperase="remove")
     wanted = action.get(words[0][1] or "", words[0][1])
-    return _package_effect("dnf" if argv[0] != "zypper" else "zypper", str(argv[0]), wanted, words[1:])
+    tool = posixpath.basename(str(argv[0]))
+    return _package_effect(
+        "dnf" if tool != "zypper" else "zypper",
+        tool,
+        wanted,
+        words[1:],
+        removes_dependencies=tool in ("dnf", "microdnf", "tdnf"),
+    )
 
 
 def _operand_words(
@@ -543,6 +566,7 @@ def _package_effect(
     names: Sequence[tuple[Word, str | None]],
     virtual: str | None = None,
     without_recommends: bool = False,
+    removes_dependencies: bool = False,
 ) -> Effect:
     values = tuple(value for _, value in names)
     words = tuple(word for word, _ in names)
@@ -553,7 +577,7 @@ def _package_effect(
         return Effect(Role.PACKAGES, tool=tool, packages=words, detail=call)
     if action in ("remove", "purge", "autopurge"):
         gone = tuple(value for value in values if value)
-        call = PackageCall(manager, "remove", values)
+        call = PackageCall(manager, "remove", values, removes_dependencies=removes_dependencies)
         return Effect(Role.PACKAGES, tool=tool, removed_packages=gone, detail=call)
     if action in ("update", "upgrade", "dist-upgrade", "full-upgrade"):
         kind = "update" if action == "update" and manager in ("apt", "apk", "zypper") else "upgrade"

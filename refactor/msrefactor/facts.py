@@ -73,6 +73,9 @@ class Effect:
     """Users and groups that must exist."""
     sets: tuple[tuple[str, str], ...] = ()
     """Variables that it sets for later commands of the same RUN."""
+    notes: tuple[tuple[str, Any], ...] = ()
+    """What later commands of the stage have to know of what this one left, such as the prefix that a build
+    tree was configured with."""
     why: str = ""
     """For OPAQUE: what isn't understood; else what it makes, in words."""
     refusal: Refused | None = None
@@ -108,6 +111,8 @@ class Scope:
     shell: tuple[str, ...] = ("/bin/sh", "-c")
     placed: tuple[Placed, ...] = ()
     homes: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What earlier commands of the stage left, in the words of the ecosystem that understood them."""
     escape: str = "\\"
 
     def value(self, word: Word | str) -> str | None:
@@ -357,10 +362,11 @@ def _after(fact: Fact, scope: Scope, defaults: Mapping[str, str]) -> Scope:
         case "COPY" | "ADD":
             return replace(scope, placed=(*scope.placed, *fact.placed))
         case "RUN":
-            homes = dict(scope.homes)
+            homes, notes = dict(scope.homes), dict(scope.notes)
             for effect in fact.effects:
                 homes.update(effect.homes)
-            return replace(scope, homes=homes)
+                notes.update(effect.notes)
+            return replace(scope, homes=homes, notes=notes)
         case _:
             return scope
 
@@ -437,8 +443,8 @@ def _run_fact(
             effect = interpret(command, local, interpreters, item)
             effects.append(effect)
             local = _after_command(command, effect, local)
-        if item.kind == "command":
-            inner = local
+        # a subshell's folder and variables end with it; what it left on the disk doesn't
+        inner = local if item.kind == "command" else replace(inner, notes=local.notes)
         items.append(ItemFact(item, tuple(effects)))
     return Fact(index, instruction, scope, tuple(items), script, offset)
 
@@ -628,6 +634,7 @@ def _together(effects: Sequence[Effect], name: str, path: str) -> Effect:
         removes=tuple(removed for effect in effects for removed in effect.removes),
         users=tuple(user for effect in effects for user in effect.users),
         homes=tuple(home for effect in effects for home in effect.homes),
+        notes=tuple(note for effect in effects for note in effect.notes),
         why=f"what {name} leaves",
         assumption=next((effect.assumption for effect in effects if effect.assumption), ""),
         detail=next((effect.detail for effect in effects if effect.detail is not None), None),
@@ -638,6 +645,8 @@ def _after_command(command: Command, effect: Effect, scope: Scope) -> Scope:
     """Return what later commands of the same RUN see."""
     words = command.words
     name = words[0].literal if words else None
+    if effect.notes:
+        scope = replace(scope, notes={**scope.notes, **dict(effect.notes)})
     if not words or name == "export":
         new = {key: value for key, word in command.assignments if (value := scope.value(word)) is not None}
         if name == "export":

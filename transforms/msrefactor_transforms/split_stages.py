@@ -53,7 +53,7 @@ from msrefactor.model import (
 )
 from msrefactor.tree import Stage
 from msrefactor_transforms.splitting import needs as wants_of
-from msrefactor_transforms.splitting.packages import fate, removed_packages
+from msrefactor_transforms.splitting.packages import bare_name, fate, removed_at_once, removed_packages
 from msrefactor_transforms.splitting.plan import Level, SplitPlan, ecosystems, interpreters
 from msrefactor_transforms.splitting.slicing import Slices, split
 
@@ -71,7 +71,7 @@ def apply(view: View) -> Outcome:
     unfit = _unfit(view, facts)
     if unfit is not None:
         return unfit
-    plans = [plan for ecosystem in ecosystems() if (plan := ecosystem.plan(view, facts)) is not None]
+    plans = _plans(view, facts)
     if not plans and _holds_build_tools(facts):
         opaque = _opaque(view, facts)
         if opaque is not None:
@@ -86,6 +86,16 @@ def apply(view: View) -> Outcome:
     if opaque is not None:
         return opaque
     return _split(view, facts, chosen)
+
+
+def _plans(view: View, facts: StageFacts) -> list[SplitPlan | Refused]:
+    """Return what the languages say; a last resort is asked where none of them builds anything."""
+    for is_last_resort in (False, True):
+        asked = (one for one in ecosystems() if one.is_last_resort is is_last_resort)
+        plans = [plan for one in asked if (plan := one.plan(view, facts)) is not None]
+        if plans:
+            return plans
+    return []
 
 
 def _is_small(saved: float, facts: StageFacts) -> bool:
@@ -245,29 +255,39 @@ def _installed_mb(facts: StageFacts) -> float:
     """Return what all packages weigh that only builds may need: the most that leaving them out can save."""
     release = facts.base.release or (facts.base.releases[-1] if facts.base.releases else "")
     removed = removed_packages(facts.facts)
+    at_once = removed_at_once(facts.facts)
+    release = _weighed_by(facts.base, release)
     total = 0.0
     for _, effect in facts.effects():
         call = effect.detail
         if not isinstance(call, PackageCall):
             continue
-        if call.action not in ("install", "update", "clean", "autoremove"):
+        if call.action not in ("install", "update", "clean", "autoremove", "remove") or (
+            call.action == "remove" and None in call.names
+        ):
             # what it removes or upgrades isn't known
             return math.inf
         for name in call.names if call.action == "install" else ():
+            if name is not None and bare_name(name) in at_once:
+                continue
             if name is None or not fate(name, facts.base, removed).is_kept:
                 total += knowledge.installed_size_mb(name or "", release) or 50.0
     return total
 
 
 def _sized_release(base: BaseImage) -> str:
-    """Return the release by which packages are weighed: Alpine's compilers weigh about what Debian's do."""
-    if base.system == "alpine":
-        return knowledge.RELEASES[-1]
-    return base.release or (base.releases[-1] if base.releases else "")
+    return _weighed_by(base, base.release or (base.releases[-1] if base.releases else ""))
+
+
+def _weighed_by(base: BaseImage, release: str) -> str:
+    """Return the release by which packages are weighed: others' compilers weigh about what Debian's do."""
+    if release in knowledge.RELEASES:
+        return release
+    return knowledge.RELEASES[0 if base.system == "debian" else -1]
 
 
 def _added_mb(slices: Slices, runtime: BaseImage) -> float:
-    release = runtime.release or (runtime.releases[-1] if runtime.releases else "")
+    release = _sized_release(runtime)
     return sum(knowledge.installed_size_mb(package.name, release) or 1.0 for package in slices.added)
 
 

@@ -14,6 +14,11 @@ from msrefactor.knowledge.tables import lines, rows
 
 RELEASES = ("bullseye", "bookworm", "trixie")
 
+# dnf's groups of compilers, by name or by id.
+_RPM_GROUPS = frozenset(
+    {"development tools", "c development", "c development tools and libraries", "rpm development tools"}
+)
+
 # A compiler of one version: gcc-12, g++-13, clang-16, linux-headers-amd64, golang-1.22.
 _VERSIONED = re.compile(
     r"(gcc|g\+\+|cpp|gfortran|clang|lld|llvm|gnat|gobjc|golang|rustc|libstdc\+\+|libgcc)-[\d.]+(-go|-dev|-base)?"
@@ -57,7 +62,7 @@ def is_build_only(name: str, system: str) -> bool:
     """
     name = _bare(name)
     if name.startswith((".", "@")):  # apk's virtual groups, dnf's groups: .build-deps
-        return bool(
+        return (system == "rpm" and name[1:].replace("-", " ") in _RPM_GROUPS) or bool(
             re.fullmatch(
                 r"\.?(build|fetch|native|php|phpize|compile|gem|node|python)[-_]?(deps|dependencies|essential)",
                 name[1:],
@@ -66,7 +71,7 @@ def is_build_only(name: str, system: str) -> bool:
     if system == "alpine":
         return name in _build_only(system) or _alpine_runtime().get(name) == ()
     if system == "rpm":
-        return name in _build_only(system)
+        return name in _build_only(system) or name.replace("-", " ") in _RPM_GROUPS
     if name in _build_only("debian") or _VERSIONED.fullmatch(name) or name.startswith("linux-headers-"):
         return True
     row = _debian_runtime().get(name) if system == "debian" else None
@@ -148,7 +153,7 @@ def minimal_commands(system: str, release: str | None = None) -> frozenset[str]:
 def installed_size_mb(package: str, release: str | None) -> float | None:
     """Return what installing a package adds to the slim image of a Debian release, in MB (10**6 bytes)."""
     name = _bare(package)
-    row = _sizes().get("build-essential" if name == "build-base" else name)
+    row = _sizes().get("build-essential" if name in _ALL_TOOLS or name in _RPM_GROUPS else name)
     if row is None or release not in RELEASES:
         return None
     size = row[RELEASES.index(release)]
@@ -312,6 +317,10 @@ def _tools() -> Mapping[str, Mapping[str, str]]:
 def _build_only(system: str) -> frozenset[str]:
     found = (line.partition(":") for line in lines("build_only.txt"))
     return frozenset(name for where, _, names in found if where == system for name in names.split())
+
+
+_ALL_TOOLS = frozenset({"build-base", "alpine-sdk", "gcc-c++"})
+"""What weighs about what Debian's build-essential does."""
 
 
 @cache

@@ -70,6 +70,12 @@ def removed_packages(facts: Iterable[Fact]) -> frozenset[str]:
     """Return the packages (and apk's virtual packages) that the Dockerfile removes after installing them."""
     gone: set[str] = set()
     virtual: dict[str, tuple[str | None, ...]] = {}
+    facts = tuple(facts)
+    cleans_up = any(
+        isinstance(effect.detail, PackageCall) and effect.detail.action == "autoremove"
+        for fact in facts
+        for effect in fact.effects
+    )
     for fact in facts:
         for effect in fact.effects:
             call = effect.detail
@@ -78,7 +84,10 @@ def removed_packages(facts: Iterable[Fact]) -> frozenset[str]:
             if call.action == "install" and call.virtual:
                 virtual[call.virtual] = call.names
             if call.action == "remove":
+                leaves_libraries = not (call.removes_dependencies or cleans_up)
                 for name in effect.removed_packages:
+                    if leaves_libraries and bare_name(name).endswith(("-dev", "-devel")):
+                        continue  # the libraries that came with it are still there
                     gone.add(bare_name(name))
                     gone.update(bare_name(member) for member in virtual.get(name, ()) if member)
     return frozenset(gone)

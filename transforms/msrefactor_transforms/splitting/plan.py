@@ -65,6 +65,8 @@ class SplitPlan:
     """Instructions to put into the builder after the last instruction of the build."""
     runtime_prelude: tuple[str, ...] = ()
     """Instructions to put into the final stage before its first artifact."""
+    has_libraries: bool = False
+    """Whether the artifacts bring shared libraries to folders where the loader finds them by its cache."""
     artifacts: tuple[Artifact, ...] = ()
     """Artifacts beside those that follow from what the build commands write."""
     dropped: tuple[str, ...] = ()
@@ -134,11 +136,14 @@ class Ecosystem:
     """None: nothing of this ecosystem is built here."""
     missing: Callable[[View, Sequence[StageFacts]], Sequence[Missing] | Refused] = _nothing_missing
     """What the last of several stages lacks of what the earlier ones installed."""
+    is_last_resort: bool = False
+    """Whether it knows tools that all languages use (`make`): the others are asked first, and its plan
+    counts only where no other has one."""
 
 
 @functools.cache
 def ecosystems() -> tuple[Ecosystem, ...]:
-    """Return every ecosystem, in the order of their names."""
+    """Return every ecosystem, in the order of their names, and the last resorts behind them."""
     import msrefactor_transforms.ecosystems as package
 
     found = [
@@ -146,7 +151,7 @@ def ecosystems() -> tuple[Ecosystem, ...]:
         for module in pkgutil.iter_modules(package.__path__)
         if not module.name.startswith("_")
     ]
-    return tuple(sorted(found, key=lambda ecosystem: ecosystem.name))
+    return tuple(sorted(found, key=lambda ecosystem: (ecosystem.is_last_resort, ecosystem.name)))
 
 
 def interpreters() -> tuple[Interpreter, ...]:

@@ -371,9 +371,38 @@ def _reduced(question: Question, fact: Fact, instruction: Instruction, tally: Ta
     return result.instruction
 
 
+def _is_ldconfig(item: ItemFact) -> bool:
+    return bool(item.effects) and all(effect.tool == "ldconfig" for effect in item.effects)
+
+
+def _refresh_after(question: Question, cut: Cut) -> int | None:
+    """Return the index of the instruction whose artifacts the loader's cache is refreshed behind.
+
+    `ldconfig` looks at what lies there, so it can't run where it stood before the libraries were copied.
+    """
+    if question.runtime.system in ("alpine", "scratch", "distroless"):
+        return None
+    facts = question.facts.facts
+    calls = [
+        fact.index
+        for fact in question.facts.runs()
+        if fact.index <= cut.last and any(_is_ldconfig(item) for item in fact.items)
+    ]
+    if not calls and not question.plan.has_libraries:
+        return None
+    brought = [
+        artifact.after
+        for artifact in cut.artifacts
+        if facts[artifact.after].scope.user.split(":")[0] in ("root", "0", "")
+    ]
+    return max(brought, default=None)
+
+
 def _is_item_replayed(question: Question, roles: Roles, cut: Cut, fact: Fact, position: int) -> bool:
     item = fact.items[position]
     role = roles.role(fact, position)
+    if _is_ldconfig(item) and fact.index <= cut.last and _refresh_after(question, cut) is not None:
+        return False
     if role in (Role.BUILD, Role.FETCH, Role.GATE, Role.OPAQUE):
         return False
     if role is Role.PACKAGES and question.runtime.family == "scratch":
@@ -507,6 +536,7 @@ def _arranged(question: Question, cut: Cut, replayed: dict[int, Instruction]) ->
     first = first.with_leading(question.newline)
     arranged = [first]
     prelude = list(question.plan.runtime_prelude)
+    refresh = _refresh_after(question, cut)
     for fact in question.facts.facts[1:]:
         made: list[Instruction] = []
         if fact.index in replayed:
@@ -520,6 +550,8 @@ def _arranged(question: Question, cut: Cut, replayed: dict[int, Instruction]) ->
             made.append(question.instruction(f"COPY {flags}{_source_and_place(artifact.path)}\n"))
         if not made:
             continue
+        if fact.index == refresh:
+            made.append(question.instruction("RUN ldconfig\n"))
         at = _earliest(question, arranged, made)
         if at < len(arranged):
             # what changes less often goes first; it takes over the blank line that opens the paragraph
