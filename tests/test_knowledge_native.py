@@ -5,7 +5,7 @@ import pytest
 from msrefactor.knowledge.packages import RELEASES
 from msrefactor_transforms.knowledge.native import _table, go_native, node_native, python_native
 
-TABLES = ("python_native.tsv", "node_native.tsv", "go_native.tsv")
+TABLES = ("python_native.tsv", "node_native.tsv", "ruby_native.tsv", "go_native.tsv")
 
 
 @pytest.mark.parametrize("name", ["flask", "requests", "no-such-distribution", ""])

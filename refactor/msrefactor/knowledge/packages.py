@@ -97,11 +97,15 @@ def lost_commands(base: BaseImage, runtime: BaseImage) -> Mapping[str, str]:
 
 def lost_libraries(base: BaseImage, runtime: BaseImage) -> frozenset[str]:
     """Return the packages with shared libraries that `base` holds and `runtime` lacks."""
+    return frozenset(filter(_is_library, lost_packages(base, runtime)))
+
+
+def lost_packages(base: BaseImage, runtime: BaseImage) -> frozenset[str]:
+    """Return the packages that `base` holds and `runtime` lacks."""
     return frozenset(
         package
         for release in _releases_of(base, runtime)
         for package in _contents(base.contents, release) - _contents(runtime.contents, release)
-        if _is_library(package)
     )
 
 

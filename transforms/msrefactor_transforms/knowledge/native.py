@@ -1,6 +1,7 @@
 """Packages of languages that hold native code, load libraries or run commands: what each needs at run time.
 
-Tables: python_native.tsv, node_native.tsv, go_native.tsv; their headers say how each row was checked.
+Tables: python_native.tsv, node_native.tsv, ruby_native.tsv, go_native.tsv; their headers say how each row
+was checked.
 """
 
 import re
@@ -72,6 +73,11 @@ def python_native(name: str) -> NativePackage | None:
 def node_native(name: str) -> NativePackage | None:
     """Return what is known of an npm package."""
     return _table("node_native.tsv").get(name)
+
+
+def ruby_native(name: str) -> NativePackage | None:
+    """Return what is known of a gem."""
+    return _table("ruby_native.tsv").get(name)
 
 
 def go_native(module: str) -> NativePackage | None:
