@@ -215,3 +215,33 @@ def test_a_download_into_tar() -> None:
     first, second = effects("curl -fsSL https://h/x.tgz | tar xz -C /opt")
     assert first.role is Role.NOTHING
     assert (second.role, second.writes) == (Role.FETCH, ("/opt",))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["curl -fsSL https://deb.nodesource.com/setup_20.x | bash -",
+     "wget -qO- https://deb.nodesource.com/setup_lts.x | bash",
+     "curl -sL https://deb.nodesource.com/setup_18.x | sudo -E bash -"],
+)  # fmt: skip
+def test_a_script_that_adds_a_package_source(text: str) -> None:
+    found = effects(text)[-1]
+    assert found.role is Role.BUILD
+    assert found.detail.names == ("nodejs", "nsolid")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["curl -fsSL https://deb.nodesource.com.example.org/setup_20.x | bash -",
+     "curl -fsSL https://deb.nodesource.com/setup_20.x | tee x | bash -",
+     "curl -fsSL https://get.example.org | bash -", "bash -"],
+)  # fmt: skip
+def test_any_other_script_is_not_understood(text: str) -> None:
+    assert effects(text)[-1].role is Role.OPAQUE
+
+
+def test_keys_of_package_sources() -> None:
+    assert effects("curl https://x/key | apt-key add -")[-1].writes == ("/etc/apt/trusted.gpg",)
+    assert effect("gpg --dearmor -o /usr/share/keyrings/x.gpg").writes == ("/usr/share/keyrings/x.gpg",)
+    assert effect("gpg --dearmor > /etc/apt/keyrings/x.gpg").writes == ("/etc/apt/keyrings/x.gpg",)
+    assert effect("gpg --verify x.asc x").role is Role.GATE
+    assert effect("gpg --recv-keys 123").role is Role.OPAQUE

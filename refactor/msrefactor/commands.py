@@ -35,6 +35,18 @@ class PackageCall:
     """remove: whether what was installed only for these packages goes with them."""
 
 
+@dataclass(frozen=True, slots=True)
+class PackageSource:
+    """A script that adds a package source to the system it runs on, and what is installed from there."""
+
+    url: str
+    names: tuple[str, ...]
+
+
+_SOURCE_SCRIPTS = {"https://deb.nodesource.com/setup_": ("nodejs", "nsolid")}
+"""Beginnings of the addresses of scripts that do nothing else."""
+
+
 WASTE = (
     "/var/lib/apt/lists",
     "/var/cache",
@@ -603,8 +615,48 @@ def _dpkg(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect
 def _shell(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
     tool = str(argv[0])
     if item.kind == "pipeline" and len(argv) <= 2:
+        source = _package_source(command, item)
+        if source is not None and argv[1:] in ((), ("-",), ("-E",), ("-s",)):
+            return Effect(
+                Role.BUILD,
+                tool=tool,
+                reads_only=True,
+                why=f"adds the packages of {source.url}",
+                detail=source,
+            )
         return Effect(Role.OPAQUE, tool=tool, why="a script that comes from another program is run")
     return Effect(Role.OPAQUE, tool=tool, why="what the script leaves behind isn't known")
+
+
+def _package_source(command: Command, item: Item) -> PackageSource | None:
+    """Return the package source whose script another command of the pipeline downloads."""
+    if len(item.commands) != 2:
+        return None
+    words = [word.literal or "" for word in item.commands[0].words]
+    if words[:1] not in (["curl"], ["wget"]):
+        return None
+    for word in words:
+        for start, names in _SOURCE_SCRIPTS.items():
+            if word.startswith(start):
+                return PackageSource(word, names)
+    return None
+
+
+def _keys(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    """`apt-key`, and `gpg` where it makes a key ring for apt."""
+    if posixpath.basename(str(argv[0])) == "apt-key":
+        if "add" in argv or "adv" in argv:
+            return Effect(Role.SETUP, tool="gpg", writes=("/etc/apt/trusted.gpg",))
+        return Effect(Role.NOTHING, tool="apt-key")
+    if "--dearmor" in argv or "--dearmour" in argv:
+        target = option_value(argv, "-o", "--output")
+        if target is not None:
+            return Effect(Role.SETUP, tool="gpg", writes=(scope.path(target),))
+        if any(">" in redirect.operator for redirect in command.redirects):
+            return Effect(Role.SETUP, tool="gpg")
+    if "--verify" in argv:
+        return Effect(Role.GATE, tool="gpg")
+    return Effect(Role.OPAQUE, tool="gpg", why="what `gpg` leaves behind isn't known")
 
 
 _MANY: Mapping[Reader, str] = {
@@ -638,6 +690,7 @@ _MANY: Mapping[Reader, str] = {
     _git: "git",
     _apt: "apt-get apt aptitude",
     _apk: "apk",
+    _keys: "apt-key gpg",
     _rpm: "yum dnf microdnf zypper tdnf",
     _dpkg: "dpkg dpkg-query apt-mark apt-cache apt-config dpkg-architecture",
     _shell: "sh bash ash dash zsh . source eval",

@@ -22,6 +22,19 @@ from msrefactor_transforms.knowledge.native import NativePackage, ruby_native
 from msrefactor_transforms.splitting.bases import saved_by_base, slim_base
 from msrefactor_transforms.splitting.plan import Ecosystem, Level, RuntimePackage, SplitPlan
 
+_WHOLE = frozenset(
+    "actionpack activejob activemodel activerecord activesupport bootsnap bundler concurrent-ruby debug "
+    "dotenv erb faraday foreman grape haml httparty i18n importmap-rails jbuilder jekyll jekyll-feed "
+    "jekyll-paginate jekyll-redirect-from jekyll-seo-tag jekyll-sitemap json jwt kramdown liquid minima "
+    "minitest mustermann nio4r nokogiri oj pg mysql2 sqlite3 propshaft pry puma rack rack-cors rackup rails "
+    "railties rake redis rest-client roda rouge rspec rspec-rails rubocop rufus-scheduler sass sassc-rails "
+    "sequel sidekiq sinatra sinatra-contrib slim sprockets-rails stimulus-rails telegram-bot-ruby thin "
+    "thor tilt turbo-rails turbolinks tzinfo unicorn web-console webrick byebug listen spring "
+    "spring-watcher-listen rack-protection bcrypt devise kaminari cancancan pundit simple_form "
+    "kramdown-parser-gfm jekyll-theme-minimal http_parser.rb wdm tzinfo-data base64 csv bigdecimal logger "
+    "ostruct mutex_m".split()
+)
+"""Gems that are known with everything they bring along: none of it needs more than their own rows say."""
 _TESTS = ("spec", "test", "tests", "features")
 _SETUP_SCRIPTS = frozenset("setup update dev yarn webpack webpack-dev-server ci spring importmap".split())
 _WATCHERS = frozenset("guard rerun shotgun nodemon webpack-dev-server".split())
@@ -50,6 +63,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         evidence = evidence_of(bundles[0][0].instruction, view.name)
         return Refused("context-unknown", "which gems are installed can't be read", (evidence,))
     names = dict(gems or {})
+    assumptions: list[str] = []
     for fact, _, install in installs:
         names.update({name: evidence_of(fact.instruction, view.name) for name in install.names})
     code = _code_needs(view, facts)
@@ -72,6 +86,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
                 if package in lost or f"{package}t64" in lost
             )
             commands.extend((command, evidence) for command in native.commands)
+        assumptions.extend(_unseen(facts, installs, runtime))
     code = replace(code, commands=(*code.commands, *commands))
     return SplitPlan(
         ecosystem="ruby",
@@ -80,6 +95,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         packages=tuple(packages),
         build_packages=build_packages(view, facts, code, tuple(names)),
         code=code,
+        assumptions=tuple(assumptions),
         build_files=frozenset(
             path for _, e, d in installs if d.tool == "gem" for path in e.reads if path.endswith(".gem")
         ),
@@ -112,6 +128,21 @@ def _gems(
         else:
             return None
     return found
+
+
+def _unseen(
+    facts: StageFacts, installs: Sequence[tuple[Fact, Effect, GemInstall]], runtime: str
+) -> Iterator[str]:
+    """Yield what has to hold where no lock file says which gems the named ones bring along."""
+    names: list[str] = []
+    for _, _, install in installs:
+        gemfile, lock = read_project(install.gemfile, facts.end) if install.tool == "bundle" else (None, None)
+        if lock is None:
+            names.extend(install.names)
+            names.extend(name for name, _ in (gemfile.names if gemfile is not None else ()))
+    for name in sorted(set(names) - _WHOLE):
+        if ruby_native(name) is None and not name.endswith(".gem"):
+            yield f"no gem that {name} brings along needs a library that {runtime} lacks (no lock file)"
 
 
 def _needed(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from msrefactor.commands import PackageSource
 from msrefactor.facts import StageFacts
 from msrefactor.knowledge.images import BaseImage
 from msrefactor.model import Refused, Removal, View
@@ -17,7 +18,7 @@ from msrefactor_transforms.splitting.artifacts import cut_of
 from msrefactor_transforms.splitting.builder import builder_stage
 from msrefactor_transforms.splitting.packages import Fate, bare_name, removed_at_once
 from msrefactor_transforms.splitting.plan import Artifact, RuntimePackage, SplitPlan
-from msrefactor_transforms.splitting.question import Obstacle, Question
+from msrefactor_transforms.splitting.question import Obstacle, Question, is_install
 from msrefactor_transforms.splitting.roles import roles_of
 from msrefactor_transforms.splitting.runtime import runtime_stage
 
@@ -53,6 +54,7 @@ def split(
 def _slices(question: Question) -> Slices:
     roles = roles_of(question)
     cut = cut_of(question, roles)
+    _check_sources(question)
     final = runtime_stage(question, roles, cut)
     builder = builder_stage(question, roles, cut)
     kept = {instruction.line for instruction in (*builder, *final.instructions)}
@@ -72,6 +74,22 @@ def _slices(question: Question) -> Slices:
         (*(artifact.path for artifact in cut.artifacts), *_replayed_paths(question, final.instructions)),
         final.packages,
     )
+
+
+def _check_sources(question: Question) -> None:
+    """Raise where the final stage installs a package from a source that a script adds to the builder only."""
+    sources = [e.detail for _, e in question.facts.effects() if isinstance(e.detail, PackageSource)]
+    gone = question.removed | question.plan.build_packages
+    for fact in question.facts.runs() if sources else ():
+        for name in (name for effect in fact.effects if is_install(effect) for name in effect.detail.names):
+            source = next((source for source in sources if name in source.names), None)
+            if source is not None and name not in gone:
+                raise question.obstacle(
+                    "need-not-found",
+                    f"{name} may be needed at run time, and a script of {source.url} adds its package source",
+                    fact,
+                    f"copy {name} from an image that has it, or install the distribution's own",
+                )
 
 
 def _replayed_paths(question: Question, instructions: Sequence[Instruction]) -> list[str]:
