@@ -25,7 +25,8 @@ def effect(text: str, image: str = "debian:12", cwd: str = "/app", **variables: 
 
 @pytest.mark.parametrize(
     "text",
-    ["make", "./configure", "python manage.py migrate", "bash install.sh", "sh -c 'touch x'",
+    ["make", "./configure", "python manage.py migrate", "bash install.sh", "sh -c 'touch x' a",
+     "sh -c 'undo x'",
      "/opt/x/bin/tool",
      "$TOOL run", "dpkg -i x.deb", "eval x", "tar -cf x.tar .", "wget $URL", "cp $A /x", "cd $SOMEWHERE",
      "apt-get install -y ./x.deb", "apt-get source x", "curl -o $FILE https://h/x", "wget -qO $FILE https://h/x",

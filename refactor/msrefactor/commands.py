@@ -467,7 +467,11 @@ def _unpacks(command: Command, argv: Arguments, scope: Scope, item: Item) -> Eff
             folder = word.partition("=")[2]
     if folder is None and any(word is None for word in words[1:]) and "-C" in [w.text for w in command.words]:
         return _unknown_path(tool)
-    archive_word = option_value(argv, "-f", "--file")
+    is_given, archive_word = clustered_value(argv, "f")
+    if not is_given:
+        archive_word = option_value(argv, "--file")
+    if archive_word is None and mode is not None and not mode.startswith("-") and "f" in mode:
+        archive_word = words[1] if len(words) > 1 else None
     reads = (scope.path(archive_word),) if archive_word and archive_word != "-" else ()
     return Effect(Role.FETCH, tool=tool, reads=reads, writes=(scope.path(folder) if folder else scope.cwd,))
 

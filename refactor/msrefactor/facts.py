@@ -589,8 +589,17 @@ def _script_effect(
         return None
     name = words[0]
     if posixpath.basename(name) in ("sh", "bash", "ash", "dash"):
-        if len(words) < 2 or words[1] is None or any(word == "-c" for word in argv):
+        if len(words) < 2 or words[1] is None:
             return None
+        given = next((word for word in argv[1:] if word and word.startswith("-") and word[-1] == "c"), None)
+        if given is not None:
+            inline = shell.parse_script(words[1])
+            plain = name not in scope.variables and len(words) == 2
+            return (
+                _followed(inline, f"{name} -c", None, scope, interpreters, depth)
+                if inline and plain
+                else None
+            )
         name = words[1]
     elif "/" not in name:
         return None
@@ -604,6 +613,13 @@ def _script_effect(
     script = shell.parse_script(text)
     if script is None:
         return Effect(Role.OPAQUE, tool=name, why=f"the script {name} isn't understood")
+    return _followed(script, name, path, scope, interpreters, depth)
+
+
+def _followed(
+    script: Script, name: str, path: str | None, scope: Scope, interpreters: Sequence[Interpreter], depth: int
+) -> Effect:
+    """Return what all commands of a script do together."""
     effects: list[Effect] = []
     local = scope
     for item in script.items:
@@ -614,7 +630,7 @@ def _script_effect(
     return _together(effects, name, path)
 
 
-def _together(effects: Sequence[Effect], name: str, path: str) -> Effect:
+def _together(effects: Sequence[Effect], name: str, path: str | None) -> Effect:
     """Return one effect for all the commands of a script."""
     refused = next((effect for effect in effects if effect.refusal is not None), None)
     if refused is not None:
@@ -628,7 +644,7 @@ def _together(effects: Sequence[Effect], name: str, path: str) -> Effect:
     return Effect(
         role,
         tool=name,
-        reads=(path, *(read for effect in effects for read in effect.reads)),
+        reads=(*((path,) if path else ()), *(read for effect in effects for read in effect.reads)),
         reads_only=all(effect.reads_only or effect.role < Role.BUILD for effect in effects),
         writes=tuple(written for effect in effects for written in effect.writes),
         removes=tuple(removed for effect in effects for removed in effect.removes),

@@ -129,7 +129,8 @@ def _split(view: View, facts: StageFacts, plan: SplitPlan) -> Outcome:
         return _nothing_to_gain(saved)
     stages = (Stage(slices.builder), Stage(slices.runtime))
     guesses = dict.fromkeys(effect.assumption for _, effect in facts.effects() if effect.assumption)
-    assumptions = (*plan.assumptions, *resolution.assumptions, *guesses)
+    unproved = (guess for guess in guesses if guess not in plan.proved)
+    assumptions = (*plan.assumptions, *resolution.assumptions, *unproved)
     change = Change(
         plan.reason or f"build in a stage of its own; the final stage starts from {plan.runtime_image}",
         Risk.REVIEW if assumptions else Risk.SAFE,

@@ -109,6 +109,11 @@ def lost_packages(base: BaseImage, runtime: BaseImage) -> frozenset[str]:
     )
 
 
+def packages_in(image: BaseImage, release: str) -> frozenset[str]:
+    """Return the Debian packages that an image of a release is known to hold."""
+    return _contents(image.contents, release) if image.system == "debian" else frozenset()
+
+
 def package_of_command(command: str, system: str) -> str | None:
     """Return the package that people install to have a command; "busybox" is in Alpine's base image."""
     if system not in ("debian", "ubuntu", "alpine"):
@@ -157,7 +162,10 @@ def minimal_commands(system: str, release: str | None = None) -> frozenset[str]:
 def installed_size_mb(package: str, release: str | None) -> float | None:
     """Return what installing a package adds to the slim image of a Debian release, in MB (10**6 bytes)."""
     name = _bare(package)
-    row = _sizes().get("build-essential" if name in _ALL_TOOLS or name in _RPM_GROUPS else name)
+    if name in _ALL_TOOLS or name in _RPM_GROUPS:
+        name = "build-essential"
+    versioned = _VERSIONED.fullmatch(name)
+    row = _sizes().get(name) or (_sizes().get(versioned.group(1)) if versioned else None)
     if row is None or release not in RELEASES:
         return None
     size = row[RELEASES.index(release)]

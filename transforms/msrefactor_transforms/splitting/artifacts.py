@@ -134,8 +134,16 @@ def _tree_of(question: Question, path: str, index: int) -> str:
             is_inside = placed.is_folder and is_under(path, placed.destination) and path != placed.destination
             if is_inside and fact.scope.context.exists(source_of(placed, path)):
                 # the context has files at the same place: only the builder's state of the folder is right
-                return placed.destination
+                return _own_folder(placed.destination, path)
     return path
+
+
+def _own_folder(folder: str, path: str) -> str:
+    """Return the topmost folder on the way to a path that isn't one which holds things of many owners."""
+    rest = posixpath.relpath(path, folder).split("/")
+    while folder in SYSTEM_FOLDERS and rest:
+        folder = posixpath.join(folder, rest.pop(0))
+    return folder
 
 
 def source_of(placed: Placed, path: str) -> str:

@@ -60,10 +60,15 @@ def _kept(question: Question, roles: Roles, fact: Fact, later: dict[int, Instruc
     return fact.instruction if _needs_setup(question, fact, later) else None
 
 
+_PROGRAMS = frozenset({"/usr/bin", "/usr/local/bin", "/bin", "/usr/sbin", "/sbin"})
+"""Where a link gives a tool the name by which later steps may call it."""
+
+
 def _needs_setup(question: Question, fact: Fact, later: dict[int, Instruction]) -> bool:
     writes = [p for e in fact.effects for p in (*e.writes, *e.removes) if not p.startswith("/etc/")]
     system = any(
-        p.startswith("/etc/") and p not in ("/etc/passwd", "/etc/group")
+        (p.startswith("/etc/") and p not in ("/etc/passwd", "/etc/group"))
+        or posixpath.dirname(p) in _PROGRAMS
         for e in fact.effects
         for p in e.writes
     )

@@ -94,6 +94,8 @@ class SplitPlan:
     explicit_workdir: bool = False
     assumptions: tuple[str, ...] = ()
     """What isn't proved; with any of them the change is for review."""
+    proved: frozenset[str] = frozenset()
+    """Assumptions of single commands that the whole stage proves."""
     evidence: tuple[Evidence, ...] = ()
     reason: str = ""
     """One clause: what the split does, for the report."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from msrefactor.facts import Effect, Fact, Role, is_under
+from msrefactor.facts import Effect, Fact, ItemFact, Role, is_under
 from msrefactor.knowledge import packages as knowledge
 from msrefactor_transforms.splitting.packages import bare_name, fate
 from msrefactor_transforms.splitting.question import SYSTEM_FOLDERS, Question, is_install
@@ -94,11 +94,24 @@ def roles_of(question: Question) -> Roles:
                 for tree in (*builder_only, *later)
                 if tree not in SYSTEM_FOLDERS
             )
+            if _is_symbolic_link(item) and not any(
+                is_under(path, tree) for path in reads for tree in question.plan.dropped
+            ):
+                continue  # what it points to needn't be there yet, and comes by its own name
             is_in_place = all(any(is_under(path, read) for read in reads) for path in writes)
             if lacking or (from_builder and not is_in_place):
                 turned.add(place)
                 builder_only.extend(writes)
     return Roles(frozenset(turned), frozenset(ignored), question.plan.replayed)
+
+
+def _is_symbolic_link(item: ItemFact) -> bool:
+    """Whether an item is one `ln -s`: a copy of the link would be a copy of what it points to."""
+    if item.item is None or len(item.item.commands) != 1 or item.effects[0].tool != "ln":
+        return False
+    return any(
+        word.text.startswith("-") and "s" in word.text.lstrip("-")[:3] for word in item.item.commands[0].words
+    )
 
 
 def _has_tool(question: Question, effect: Effect) -> bool:

@@ -317,7 +317,7 @@ def _demand_sources(question: Question, roles: Roles, fact: Fact, keep: Sequence
     """Refuse when packages are installed from a source that a build step of the same RUN sets up."""
     fetched = False
     for position, item in enumerate(fact.items):
-        if position not in keep:
+        if position not in keep and item.role is not Role.PACKAGES:
             fetched = fetched or any(
                 is_under(path, folder)
                 for effect in item.effects
@@ -375,6 +375,10 @@ def _is_ldconfig(item: ItemFact) -> bool:
     return bool(item.effects) and all(effect.tool == "ldconfig" for effect in item.effects)
 
 
+_LIBRARIES = ("/usr/local", "/usr/lib", "/usr/lib64", "/lib", "/opt")
+"""Where shared libraries are installed."""
+
+
 def _refresh_after(question: Question, cut: Cut) -> int | None:
     """Return the index of the instruction whose artifacts the loader's cache is refreshed behind.
 
@@ -395,7 +399,12 @@ def _refresh_after(question: Question, cut: Cut) -> int | None:
         for artifact in cut.artifacts
         if facts[artifact.after].scope.user.split(":")[0] in ("root", "0", "")
     ]
-    return max(brought, default=None)
+    holding = [
+        artifact.after
+        for artifact in cut.artifacts
+        if artifact.after in brought and any(overlaps(artifact.path, folder) for folder in _LIBRARIES)
+    ]
+    return max(holding or brought, default=None)
 
 
 def _is_item_replayed(question: Question, roles: Roles, cut: Cut, fact: Fact, position: int) -> bool:
@@ -448,6 +457,8 @@ def _is_used_later(question: Question, roles: Roles, cut: Cut, fact: Fact, posit
         for other in range(len(later.items)):
             if later.index == fact.index and other <= position:
                 continue
+            if later.items[other].role is Role.NAVIGATE:
+                continue  # who only goes there needs it for something else, and that is asked as well
             reads = [path for effect in later.items[other].effects for path in effect.reads]
             is_reader = any(is_under(path, read) for path in made for read in reads)
             if is_reader and _is_item_replayed(question, roles, cut, later, other):
@@ -461,14 +472,14 @@ def _last(question: Question) -> Fact:
 
 def _is_passing(fact: Fact, path: str) -> bool:
     """Whether a RUN makes the path and removes it again, and nothing of it that is replayed reads it."""
-    made = any(path in effect.writes for effect in fact.effects)
-    removed = any(is_under(path, gone) for effect in fact.effects for gone in effect.removes)
+    made = [n for n, effect in enumerate(fact.effects) if path in effect.writes]
+    gone = [n for n, effect in enumerate(fact.effects) if any(is_under(path, one) for one in effect.removes)]
     used = any(
         effect.role is Role.PACKAGES
         or (effect.role is Role.SETUP and any(overlaps(path, read) for read in effect.reads))
         for effect in fact.effects
     )
-    return made and removed and not used
+    return bool(made and gone) and max(made) < max(gone) and not used
 
 
 def _is_made_before(question: Question, cut: Cut, path: str) -> bool:
