@@ -53,6 +53,8 @@ class BaseImage:
     volumes: tuple[str, ...] = ()
     contents: str | None = None
     commands: tuple[str, ...] = ()
+    installs: tuple[str, ...] = ()
+    """Packages that the image's own Dockerfile installs, where no table has its contents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +342,7 @@ def _described(reference: ImageReference, table: Mapping[str, Any], tag: _Tag) -
         tuple(settings.get("volumes", ())),
         contents,
         tuple(settings.get("commands", ())),
+        tuple(settings.get("installs", ())),
     )
 
 

@@ -85,6 +85,11 @@ def lost_commands(base: BaseImage, runtime: BaseImage) -> Mapping[str, str]:
     is not known.
     """
     found: dict[str, str] = {command: "" for command in base.commands if command not in runtime.commands}
+    always = minimal_commands(base.system)
+    for package in base.installs:
+        if package not in runtime.installs:
+            commands = set(commands_of(package)) - set(runtime.commands) - always
+            found.update(dict.fromkeys(sorted(commands), package))
     for release in _releases_of(base, runtime):
         there = _contents(runtime.contents, release)
         kept = {command for package in there for command in commands_of(package, release)}

@@ -1,0 +1,126 @@
+"""Which files beside the published folder come along.
+
+A publish folder has everything the project says it needs. But a server reads its settings and its pages from
+the directory that it is started in; where that isn't the published folder, what lies there comes along.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+
+from msrefactor.code.dotnet_project import PROJECT_ENDINGS
+from msrefactor.code.needs import CodeNeeds
+from msrefactor.contract import starts
+from msrefactor.facts import StageFacts, is_under
+from msrefactor.model import View
+from msrefactor_transforms.ecosystems._dotnet_commands import DotnetBuild
+from msrefactor_transforms.splitting.plan import Artifact
+
+_SOURCE = tuple(
+    ".cs .fs .fsi .fsx .vb .csproj .fsproj .vbproj .sln .slnx .slnf .props .targets .user .resx .razor "
+    ".cshtml .md .ruleset .editorconfig .Designer.cs .DotSettings .http .runsettings .cmd .bat .ps1 .suo "
+    ".Dockerfile .dockerfile .licenseheader .proto .tt .snk .xproj .shproj .projitems "
+    ".csx".split()
+)
+"""Endings of what is compiled, or that only the tools and people read."""
+_NOT_RUN_TIME = frozenset(
+    "bin obj Properties packages TestResults LICENSE LICENSE.txt README CHANGELOG Makefile Dockerfile "
+    "Containerfile NuGet.config nuget.config NuGet.Config global.json packages.lock.json packages.config "
+    "stylecop.json version.json azure-pipelines.yml Jenkinsfile Procfile CODEOWNERS libman.json "
+    "bundleconfig.json compilerconfig.json tests test docs node_modules docker-compose.dcproj "
+    "gulpfile.js package.json package-lock.json tsconfig.json omnisharp.json".split()
+)
+_MOST_SINGLE_FILES = 6
+
+
+def source_folders(facts: StageFacts, builds: Sequence[DotnetBuild]) -> tuple[str, ...]:
+    """Return the folders of the image that the projects' sources were copied to, outermost only."""
+    projects = [build.project for build in builds]
+    found: list[str] = []
+    for fact in facts.facts:
+        for placed in fact.placed:
+            if placed.destination == "/" or not placed.is_folder:
+                continue
+            if any(is_under(path, placed.destination) for path in projects):
+                found.append(placed.destination)
+    found.extend(posixpath.dirname(path) for path in projects if posixpath.dirname(path) != "/")
+    return tuple(
+        dict.fromkeys(
+            one for one in found if not any(is_under(one, other) and one != other for other in found)
+        )
+    )
+
+
+def run_time_files(
+    view: View, facts: StageFacts, builds: Sequence[DotnetBuild], code: CodeNeeds, last: int
+) -> list[Artifact]:
+    """Return what of the source folders comes along beside the published folders."""
+    scope = facts.end
+    folders = source_folders(facts, builds)
+    outputs = [build.output for build in builds]
+    found: dict[str, str] = {}
+
+    def add(path: str, why: str) -> None:
+        inside = any(is_under(path, folder) and path != folder for folder in folders)
+        if inside and scope.has(path) and not any(is_under(path, output) for output in outputs):
+            found.setdefault(path, why)
+
+    for name, evidence in code.paths:
+        path = posixpath.normpath(posixpath.join(scope.cwd, name.replace("\\", "/")))
+        add(path, f"opened at {evidence.file}:{evidence.line}")
+    for word in _values_given(view, facts):
+        path = posixpath.normpath(posixpath.join(scope.cwd, word))
+        if not path.endswith(_SOURCE):
+            add(path, "named where the container is started")
+    is_started_in_source = any(is_under(scope.cwd, folder) for folder in folders)
+    if is_started_in_source and not any(is_under(scope.cwd, output) for output in outputs):
+        for path in _data(view, facts):
+            add(path, "lies where the program is started")
+    return [
+        Artifact(path, last, why, is_folder=not scope.is_file(path))
+        for path, why in found.items()
+        if not any(path != other and is_under(path, other) for other in found)
+    ]
+
+
+def _values_given(view: View, facts: StageFacts) -> Iterable[str]:
+    for start in starts(view, facts):
+        for word in (start.argv or ())[1:] if start.argv else (start.shell or "").split()[1:]:
+            yield word.partition("=")[2] or word
+    for fact in facts.facts:
+        if fact.keyword == "ENV":
+            yield from (value.strip("\"'") for _, value in fact.instruction.pairs if value)
+    for use in view.uses:
+        if use.kind == "environment" and use.value:
+            yield use.value.partition("=")[2]
+
+
+def _data(view: View, facts: StageFacts) -> list[str]:
+    """Return what lies where the program is started and isn't source; projects below are left out."""
+    scope = facts.end
+    root = scope.origin(scope.cwd)
+    if root is None:
+        return []
+    files = [posixpath.relpath(file, root or ".") for file in view.context.files(root)]
+    others = {posixpath.dirname(file) for file in files if file.endswith(PROJECT_ENDINGS) and "/" in file}
+    entries: dict[str, list[str]] = {}
+    for file in files:
+        top = file.split("/")[0]
+        is_hidden = top.startswith(".") and not top.startswith(".env")
+        is_for_people = re.match(r"(?i)(dockerfile|readme|license|changelog|docker-compose)", top)
+        if is_hidden or is_for_people or top in _NOT_RUN_TIME or top.endswith(_SOURCE):
+            continue
+        if any(is_under("/" + file, "/" + other) for other in others):
+            continue
+        entries.setdefault(top, []).append(file)
+    found: list[str] = []
+    for top, inside in sorted(entries.items()):
+        data = [file for file in inside if not file.endswith(_SOURCE)]
+        if not data:
+            continue
+        is_mixed = len(data) < len(inside)
+        names = data if is_mixed and len(data) <= _MOST_SINGLE_FILES else [top]
+        found.extend(posixpath.join(scope.cwd, name) for name in names)
+    return found
