@@ -71,7 +71,9 @@ def _of_microsoft(
             packages.extend(
                 RuntimePackage(name, place[0], why) for name in ("icu-libs", "icu-data-full", "tzdata")
             )
-        prelude.append(f"ENV {key}={old}\n")
+        prelude.append(
+            f"# as the SDK image has it; the final stage's base sets {runtime.env[key]}\nENV {key}={old}\n"
+        )
     return DotnetBase(Level.RUNTIME, image, tuple(prelude), tuple(packages))
 
 

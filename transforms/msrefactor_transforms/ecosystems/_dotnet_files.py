@@ -10,7 +10,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Sequence
 
-from msrefactor.code.dotnet_project import PROJECT_ENDINGS
+from msrefactor.code.dotnet_project import PROJECT_ENDINGS, SOLUTION_ENDINGS
 from msrefactor.code.needs import CodeNeeds
 from msrefactor.contract import starts
 from msrefactor.facts import StageFacts, is_under
@@ -32,6 +32,7 @@ _NOT_RUN_TIME = frozenset(
     "bundleconfig.json compilerconfig.json tests test docs node_modules docker-compose.dcproj "
     "gulpfile.js package.json package-lock.json tsconfig.json omnisharp.json".split()
 )
+_MANIFESTS = frozenset(["nuget.config", "global.json", "packages.lock.json", "packages.config"])
 _MOST_SINGLE_FILES = 6
 
 
@@ -49,6 +50,20 @@ def source_folders(facts: StageFacts, builds: Sequence[DotnetBuild]) -> tuple[st
     return tuple(
         dict.fromkeys(
             one for one in found if not any(is_under(one, other) and one != other for other in found)
+        )
+    )
+
+
+def build_files(facts: StageFacts) -> frozenset[str]:
+    """Return the single files that only MSBuild and NuGet read: projects, solutions, their settings."""
+    return frozenset(
+        placed.destination
+        for fact in facts.facts
+        for placed in fact.placed
+        if not placed.is_folder
+        and (
+            placed.destination.endswith((*PROJECT_ENDINGS, *SOLUTION_ENDINGS, ".props", ".targets"))
+            or posixpath.basename(placed.destination).lower() in _MANIFESTS
         )
     )
 

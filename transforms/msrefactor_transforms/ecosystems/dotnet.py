@@ -18,7 +18,7 @@ from msrefactor.facts import Effect, Fact, StageFacts
 from msrefactor.model import Evidence, Refused, View
 from msrefactor_transforms.ecosystems._dotnet_base import base_of
 from msrefactor_transforms.ecosystems._dotnet_commands import DotnetBuild, interpret
-from msrefactor_transforms.ecosystems._dotnet_files import run_time_files, source_folders
+from msrefactor_transforms.ecosystems._dotnet_files import build_files, run_time_files, source_folders
 from msrefactor_transforms.splitting.bases import saved_by_base
 from msrefactor_transforms.splitting.needs import Wants, wanted
 from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, SplitPlan
@@ -66,6 +66,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         runtime_prelude=base.prelude,
         artifacts=(*_tools(made, wants), *run_time_files(view, facts, used, needs, last)),
         dropped=source_folders(facts, used),
+        build_files=build_files(facts),
         packages=base.packages,
         build_packages=base.build_packages,
         code=needs,

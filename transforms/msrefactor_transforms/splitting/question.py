@@ -62,11 +62,16 @@ class Question:
         return "builder" if self.facts.stage.name == "build" else "build"
 
     def instruction(self, text: str) -> Instruction:
-        """Return a new instruction in the file's line ends and casing of keywords."""
+        """Return a new instruction in the file's line ends and casing of keywords; a comment may lead it."""
+        comment = ""
+        while text.startswith("#"):
+            line, _, text = text.partition("\n")
+            comment += line + self.newline
         keyword, _, rest = text.partition(" ")
         if self.facts.facts[0].instruction.keyword_text.islower():
             text = f"{keyword.lower()} {rest}"
-        return Instruction.new(text.replace("\n", self.newline), self.view.dockerfile.escape)
+        made = Instruction.new(text.replace("\n", self.newline), self.view.dockerfile.escape)
+        return made.with_leading(comment) if comment else made
 
     def obstacle(self, code: str, detail: str, fact: Fact | None = None, remedy: str = "") -> Obstacle:
         """Return what to raise when the split can't go on."""
