@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from msrefactor import variables
 from msrefactor.context import BuildContext
-from msrefactor.contract import config_differences, effective_config, stage_index
+from msrefactor.contract import config_differences, effective_config, replaced_config, stage_index
 from msrefactor.errors import BadInput
 from msrefactor.facts import (
     Placed,
@@ -28,6 +28,7 @@ from msrefactor.facts import (
 )
 from msrefactor.model import Changed, Transform, View
 from msrefactor.parse import parse
+from msrefactor.replacement import replacement_findings
 from msrefactor.tree import Dockerfile, Instruction
 
 _RESERVED = frozenset({"scratch", "context"})
@@ -51,7 +52,9 @@ def check(before: View, after: Dockerfile, outcome: Changed, transform: Transfor
     findings.extend(_directives(old, again))
     findings.extend(_stages(old, again))
     findings.extend(_accounted(old, after, outcome))
-    findings.extend(_configuration(old, again))
+    findings.extend(_configuration(old, again, outcome))
+    if outcome.replacement is not None:
+        findings.extend(replacement_findings(before, again, outcome.replacement))
     findings.extend(_variables(old, again))
     findings.extend(_artifacts(before, again))
     findings.extend(_users(before, again))
@@ -191,10 +194,12 @@ def _comments(dockerfile: Dockerfile, skip: set[int]) -> Iterable[str]:
                 yield line.strip()
 
 
-def _configuration(old: Dockerfile, new: Dockerfile) -> Iterable[str]:
+def _configuration(old: Dockerfile, new: Dockerfile, outcome: Changed) -> Iterable[str]:
     """Find where the image's effective configuration isn't the same, field by field."""
     before = effective_config(old, len(old.stages) - 1)
     after = effective_config(new, len(new.stages) - 1)
+    if outcome.replacement is not None:
+        before = replaced_config(before, after, outcome.replacement)
     for difference in config_differences(before, after):
         yield f"check-failed: {difference}"
 

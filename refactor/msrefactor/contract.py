@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from msrefactor import variables
 from msrefactor.facts import StageFacts, base_image_text, global_arguments
 from msrefactor.knowledge.images import BaseImage, describe
-from msrefactor.model import Evidence, View
+from msrefactor.model import Evidence, Replacement, View
 from msrefactor.tree import Dockerfile, Instruction
 
 Launch = tuple[str, ...] | str | None
@@ -199,6 +199,27 @@ def config_differences(before: Config, after: Config) -> tuple[str, ...]:
     found.extend(f"environment variable {key} is new" for key in sorted(added))
     found.extend(_path_differences(before, after))
     return tuple(found)
+
+
+def replaced_config(before: Config, after: Config, replacement: Replacement) -> Config:
+    """Return what the configuration has to be where a declared server takes the place of the old program.
+
+    The new server brings its image's entrypoint, stop signal and exposed port. Variables may go with the
+    program that read them; none may change, and none may come but those that are declared.
+    """
+    base = after.base
+    environment = {key: value for key, value in before.environment.items() if key in after.environment}
+    return replace(
+        before,
+        entrypoint=base.entrypoint if base is not None else None,
+        cmd=replacement.command,
+        stopsignal=after.stopsignal if before.stopsignal is None else before.stopsignal,
+        exposed=before.exposed
+        | (frozenset(_port(p) for p in base.exposed) if base is not None else frozenset()),
+        environment={**environment, **dict(replacement.environment)},
+        user=replacement.user if replacement.user is not None else before.user,
+        shell=after.shell if not isinstance(before.healthcheck, str) else before.shell,
+    )
 
 
 def _shown(value: object) -> str:

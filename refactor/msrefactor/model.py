@@ -67,6 +67,30 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
+class Replacement:
+    """A web server that takes the place of the program that only handed out files.
+
+    A transform has to declare it: then the check proves it by rules of its own, and any other change of what
+    is started stays a fault.
+    """
+
+    tool: str
+    """What was started."""
+    command: tuple[str, ...]
+    """CMD of the final stage."""
+    configuration: str
+    """The file of the final stage that says where it listens and what it hands out."""
+    folder: str
+    port: int
+    port_variable: str = ""
+    """The variable that the port is read from at the start; `port` is its value when nobody sets it."""
+    user: str | None = None
+    """USER of the final stage, where the author's name for it isn't known there."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """Variables that the new server reads, and their values."""
+
+
+@dataclass(frozen=True, slots=True)
 class Changed:
     """The transform has a new file to offer."""
 
@@ -76,6 +100,7 @@ class Changed:
     """Every instruction that isn't in the new file any more; the check compares."""
     needs: tuple[Need, ...] = ()
     """The runtime contract as far as the transform proved it, for `--explain`."""
+    replacement: Replacement | None = None
 
     @property
     def risk(self) -> Risk:

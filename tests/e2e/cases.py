@@ -8,6 +8,8 @@ body = "ok"                 contained in the answer's body
 headers = { Host = "x" }    sent with the request
 stdout = "done"             contained in the standard output
 exit = 0                    exit code of a program
+paths = ["/about"]          asked as well, and compared
+server = "nginx"            a server that takes the place of the original's command, on the same port
 wait = 30                   seconds until it must have answered or ended
 build_args = { A = "1" }    --build-arg of both builds
 network = "host"            the network of the builds (host if left out); the containers have none
@@ -29,6 +31,7 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 KEYS = {
     "http": str, "port": int, "status": int, "body": str, "headers": dict,
     "healthcheck": int, "commands": list,
+    "paths": list, "server": str,
     "stdout": str, "exit": int, "wait": int,
     "build_args": dict, "network": str, "touch": str, "base_images": dict,
     "original": str, "original_error": str,
@@ -46,6 +49,8 @@ class Run:
     headers: Mapping[str, str] = field(default_factory=dict)
     healthcheck: int | None = None
     commands: Sequence[Sequence[str]] = ()
+    paths: Sequence[str] = ()
+    server: str | None = None
     stdout: str | None = None
     exit: int = 0
     wait: int = 30
@@ -92,6 +97,10 @@ def read(folder: Path) -> Case:
         raise ValueError(f"{folder.name}: [run] needs either http or stdout")
     if "http" in run and not ("port" in run and run["http"].startswith("/")):
         raise ValueError(f"{folder.name}: [run] needs a port and a path that starts with /")
+    if not all(isinstance(path, str) and path.startswith("/") for path in run.get("paths", ())):
+        raise ValueError(f"{folder.name}: [run] paths have to start with /")
+    if run.get("server", "nginx") != "nginx":
+        raise ValueError(f'{folder.name}: [run] server can only be "nginx"')
     if run.get("healthcheck", 0) != 0:
         raise ValueError(f"{folder.name}: [run] healthcheck can only be 0")
     if run.get("original", "works") not in ("works", "fails", "fails-to-build"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from .engine import Answer, Behaviour, Entry, Image
 
@@ -90,6 +91,30 @@ def _config_differences(before: Image, after: Image, dockerfile: str) -> Iterato
     yield from _environment(before, after, dockerfile)
 
 
+def server_differences(before: Image, after: Image) -> tuple[str, ...]:
+    """Every way in which the configuration differs, beside what another server has to bring."""
+    return tuple(_server_differences(before, after))
+
+
+def _server_differences(before: Image, after: Image) -> Iterator[str]:
+    yield from _unequal("platform", before.platform, after.platform)
+    yield from _unequal("User (as uid, gid)", before.user, after.user)
+    yield from _unequal("Cmd", ["nginx", "-g", "daemon off;"], after.config.get("Cmd"))
+    for name in ("OnBuild", "Volumes", "Labels", "Healthcheck"):
+        yield from _unequal(name, before.config.get(name) or {}, after.config.get(name) or {})
+    ports, new_ports = (set(image.config.get("ExposedPorts") or {}) for image in (before, after))  # type: ignore[call-overload]
+    yield from _unequal("ExposedPorts", ports | {"80/tcp"}, new_ports | {"80/tcp"})
+    yield from _unequal(
+        "WorkingDir", before.config.get("WorkingDir") or "/", after.config.get("WorkingDir") or "/"
+    )
+    old, new = variables(before), variables(after)
+    for name in sorted(new):
+        if name not in ("PATH", "PORT") and not name.startswith(
+            ("NGINX_", "NJS_", "PKG_", "DYNPKG_", "ACME_")
+        ):
+            yield from _unequal(f"Env {name}", old.get(name), new[name])
+
+
 def _working_directory(before: Image, after: Image) -> Iterator[str]:
     folder, new_folder = (str(image.config.get("WorkingDir") or "/") for image in (before, after))
     yield from _unequal("WorkingDir", folder, new_folder)
@@ -124,12 +149,14 @@ def variables(image: Image) -> Mapping[str, str]:
     return {name: value for name, _, value in (str(entry).partition("=") for entry in entries)}
 
 
-def behaviour_differences(before: Behaviour, after: Behaviour) -> tuple[str, ...]:
-    """Every way in which what the containers did differs."""
-    return tuple(_behaviour_differences(before, after))
+def behaviour_differences(
+    before: Behaviour, after: Behaviour, *, is_replaced: bool = False
+) -> tuple[str, ...]:
+    """Every way in which what the containers did differs; `is_replaced`: by another server."""
+    return tuple(_behaviour_differences(before, after, is_replaced=is_replaced))
 
 
-def _behaviour_differences(before: Behaviour, after: Behaviour) -> Iterator[str]:
+def _behaviour_differences(before: Behaviour, after: Behaviour, *, is_replaced: bool) -> Iterator[str]:
     yield from _unequal("start", before.start_error, after.start_error)
     yield from _unequal("ended by itself", before.has_ended, after.has_ended)
     yield from _unequal("exit code", before.exit_code, after.exit_code)
@@ -139,12 +166,28 @@ def _behaviour_differences(before: Behaviour, after: Behaviour) -> Iterator[str]
     if before.has_ended:
         yield from _unequal("standard output", before.stdout, after.stdout)
     yield from _unequal("number of answers", len(before.answers), len(after.answers))
-    for old, new in zip(before.answers, after.answers, strict=False):
-        for field in ("error", "status", "content_type", "location", "body"):
+    answers, new_answers = (
+        [_meant(answer) if is_replaced else answer for answer in one.answers] for one in (before, after)
+    )
+    for old, new in zip(answers, new_answers, strict=False):
+        for field in ("error", "status", "content_type", "location", "cache_control", "body"):
             yield from _unequal(f"GET {old.path}: {field}", getattr(old, field), getattr(new, field))
     for word in COMPLAINTS:
         if word in after.stdout + after.stderr and word not in before.stdout + before.stderr:
             yield f"log: only the refactored container says {word!r}"
+
+
+_SAME_TYPES = {"application/javascript": "text/javascript", "application/xml": "text/xml"}
+
+
+def _meant(answer: Answer) -> Answer:
+    """What an answer means to a browser: another server has other names for the same, and its own errors."""
+    kind, _, parameters = (answer.content_type or "").lower().partition(";")
+    charset = "" if parameters.strip() == "charset=utf-8" else parameters.strip()
+    kind = f"{_SAME_TYPES.get(kind.strip(), kind.strip())} {charset}".strip()
+    if answer.status is not None and answer.status >= 300:
+        return replace(answer, content_type=None, body=b"", cache_control=None)
+    return replace(answer, content_type=kind)
 
 
 def unmet(

@@ -76,6 +76,7 @@ class Answer:
     status: int | None = None
     content_type: str | None = None
     location: str | None = None
+    cache_control: str | None = None
     body: bytes = b""
     error: str | None = None
 
@@ -405,9 +406,10 @@ def _answer(raw: Mapping[str, object]) -> Answer:
     assert isinstance(status, int)
     assert content_type is None or isinstance(content_type, str)
     assert location is None or isinstance(location, str)
-    return Answer(
-        str(raw["path"]), status, content_type, location, base64.b64decode(str(raw["body"]), validate=True)
-    )
+    cache_control = raw.get("cache_control")
+    assert cache_control is None or isinstance(cache_control, str)
+    body = base64.b64decode(str(raw["body"]), validate=True)
+    return Answer(str(raw["path"]), status, content_type, location, cache_control, body)
 
 
 def _runs() -> frozenset[str]:

@@ -53,6 +53,7 @@ def ask(port: int, path: str, headers: dict[str, str], deadline: float) -> dict[
                 "path": path,
                 "status": response.status,
                 "content_type": response.getheader("Content-Type"),
+                "cache_control": response.getheader("Cache-Control"),
                 "location": response.getheader("Location"),
                 "body": base64.b64encode(response.read()).decode(),
             }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .cases import Run
-from .compare import behaviour_differences, config_differences, unmet
+from .compare import behaviour_differences, config_differences, server_differences, unmet
 from .engine import BUILD_SECONDS, Behaviour, Build, Engine, Image
 
 
@@ -54,7 +54,7 @@ def watch(engine: Engine, run: Run, tag: str) -> Behaviour:
     return engine.watch_server(
         tag,
         port=run.port,
-        paths=[run.http],
+        paths=[run.http, *run.paths],
         headers=run.headers,
         commands=run.commands,
         seconds=run.wait,
@@ -67,12 +67,15 @@ def try_both(engine: Engine, run: Run, old_tag: str, new_tag: str, dockerfile: s
     new_image = engine.image(new_tag, tuple(old_image.entries))
     with ThreadPoolExecutor(2) as pool:
         old, new = pool.map(lambda tag: watch(engine, run, tag), (old_tag, new_tag))
-    wrong = list(config_differences(old_image, new_image, dockerfile))
+    if run.server is not None:
+        wrong = list(server_differences(old_image, new_image))
+    else:
+        wrong = list(config_differences(old_image, new_image, dockerfile))
     if run.original == "fails":
         wrong += [f"the original: {reason}" for reason in failure_unmet(run, old)]
     else:
         wrong += [f"the original: {reason}" for reason in promise_unmet(run, old)]
-        wrong += behaviour_differences(old, new)
+        wrong += behaviour_differences(old, new, is_replaced=run.server is not None)
     wrong += promise_unmet(run, new)
     return Trial(old_image, new_image, old, new, tuple(wrong))
 

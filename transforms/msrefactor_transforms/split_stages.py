@@ -112,6 +112,8 @@ def _split(view: View, facts: StageFacts, plan: SplitPlan) -> Outcome:
     if refusal is not None:
         return refusal
     runtime = describe(_expanded(view, plan.runtime_image))
+    if plan.replacement is not None:
+        return _replaced(view, facts, plan, runtime)
     first = split(view, facts, plan, runtime, plan.packages)
     if isinstance(first, Refused):
         return first
@@ -141,6 +143,26 @@ def _split(view: View, facts: StageFacts, plan: SplitPlan) -> Outcome:
     )
     changes = [change, *_artifact_changes(view, facts, slices), *_package_changes(view, slices)]
     return Changed(view.dockerfile.with_stages(stages), tuple(changes), slices.removals, resolution.needs)
+
+
+def _replaced(view: View, facts: StageFacts, plan: SplitPlan, runtime: BaseImage) -> Outcome:
+    """Return the stages where another server is started; the plan proved its needs."""
+    slices = split(view, facts, plan, runtime, ())
+    if isinstance(slices, Refused):
+        return slices
+    if _is_small(plan.saved_mb, facts):
+        return _nothing_to_gain(plan.saved_mb)
+    change = Change(
+        plan.reason,
+        Risk.REVIEW if plan.assumptions else Risk.SAFE,
+        facts.facts[0].line,
+        plan.evidence,
+        plan.assumptions,
+        round(plan.saved_mb, 1),
+    )
+    changes = (change, *_artifact_changes(view, facts, slices))
+    result = view.dockerfile.with_stages((Stage(slices.builder), Stage(slices.runtime)))
+    return Changed(result, changes, slices.removals, replacement=plan.replacement)
 
 
 def _artifact_changes(view: View, facts: StageFacts, slices: Slices) -> list[Change]:

@@ -67,7 +67,7 @@ _TYPES = (
 )
 """What nginx's own table lacks and bundlers write."""
 _TEXT = "text/css text/plain text/markdown text/javascript application/javascript application/json"
-_COMPRESSED = f"{_TEXT} application/manifest+json application/wasm application/xml text/xml image/svg+xml"
+_COMPRESSED = "application/manifest+json application/wasm application/xml text/xml image/svg+xml"
 _PLAIN = re.compile(r"[A-Za-z0-9_./@+,:%=~-]+\Z")
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
@@ -119,7 +119,8 @@ def _body(server: StaticServer) -> Iterable[str]:
         yield "gzip_vary on;"
         yield "gzip_proxied any;"
         yield "gzip_min_length 1024;"
-        yield f"gzip_types {_COMPRESSED};"
+        yield f"gzip_types {_TEXT}"
+        yield f"    {_COMPRESSED};"
     if server.serves_gz:
         yield "gzip_static on;"
     if server.answers_every_method:

@@ -28,6 +28,7 @@ from msrefactor_transforms.ecosystems._node_projects import (
 from msrefactor_transforms.ecosystems._node_pruning import build_files, compiled_sources, pruning
 from msrefactor_transforms.ecosystems._node_starts import development, started
 from msrefactor_transforms.ecosystems._node_system import build_packages, installed_packages, listed_packages
+from msrefactor_transforms.ecosystems._static_plan import site_plan
 from msrefactor_transforms.knowledge.native import node_native
 from msrefactor_transforms.splitting.bases import saved_by_base, slim_base
 from msrefactor_transforms.splitting.copies import Copied, copied, place_of
@@ -48,6 +49,9 @@ _COMMANDS = {"pm2": ("ps",), "pm2-runtime": ("ps",), "pm2-docker": ("ps",)}
 
 def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     """Return how a stage that installs Node packages is split."""
+    site = site_plan(view, facts)
+    if site is not None:
+        return site
     entries = [(f, e, e.detail) for f, e in facts.effects() if isinstance(e.detail, NodeInstall | NodeBuild)]
     local = [(f, e, d) for f, e, d in entries if isinstance(d, NodeInstall) and not d.is_global]
     if not local:

@@ -36,7 +36,8 @@ def cut_of(question: Question, roles: Roles) -> Cut:
     built = [
         fact.index
         for fact in question.facts.facts
-        if any(roles.is_build(fact, position) for position in range(len(fact.items)))
+        if fact.index not in question.plan.obsolete
+        and any(roles.is_build(fact, position) for position in range(len(fact.items)))
     ]
     last = max((*(artifact.after for artifact in artifacts), *built), default=0)
     return Cut(tuple(one for one in artifacts if not _is_brought_later(question, one.path, last)), last)

@@ -19,6 +19,8 @@ def builder_stage(question: Question, roles: Roles, cut: Cut) -> tuple[Instructi
     facts, plan = question.facts.facts, question.plan
     kept: dict[int, Instruction] = {}
     for fact in reversed(facts[1 : cut.last + 1]):
+        if fact.index in plan.obsolete:
+            continue
         instruction = _kept(question, roles, fact, kept)
         if instruction is not None:
             kept[fact.index] = instruction

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from msrefactor.code.needs import EMPTY, CodeNeeds
 from msrefactor.facts import Interpreter, StageFacts
-from msrefactor.model import Evidence, Refused, View
+from msrefactor.model import Evidence, Refused, Replacement, View
 
 
 class Level(enum.Enum):
@@ -81,6 +81,8 @@ class SplitPlan:
     replayed: frozenset[tuple[int, int]] = frozenset()
     """Commands that run in the final stage as they do in the builder, by the index of the instruction and
     the position in its RUN; the builder keeps those that its later steps read something of."""
+    built: frozenset[tuple[int, int]] = frozenset()
+    """Set-up commands that stay in the builder: nothing of them is repeated in the final stage."""
     unneeded: frozenset[str] = frozenset()
     """Outputs of the build that nothing in the container uses."""
     edits: Mapping[int, tuple[tuple[int, int, str], ...]] = field(default_factory=dict)
@@ -92,6 +94,11 @@ class SplitPlan:
     code: CodeNeeds = EMPTY
     """What the application's source uses at run time."""
     explicit_workdir: bool = False
+    replacement: Replacement | None = None
+    """A server that is started instead of the author's command: then the final stage has the artifacts, the
+    prelude and what configures the image, and nothing else."""
+    obsolete: frozenset[int] = frozenset()
+    """Indices of the instructions that only served what is replaced."""
     assumptions: tuple[str, ...] = ()
     """What isn't proved; with any of them the change is for review."""
     proved: frozenset[str] = frozenset()

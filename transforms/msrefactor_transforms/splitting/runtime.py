@@ -152,7 +152,7 @@ def _replayed(question: Question, roles: Roles, cut: Cut, fact: Fact, tally: Tal
         return None
     if fact.keyword in CONFIGURATION:
         is_in_builder = fact.index <= cut.last
-        return _without_comments(fact.instruction) if is_in_builder else fact.instruction
+        return without_comments(fact.instruction) if is_in_builder else fact.instruction
     if fact.keyword in ("COPY", "ADD"):
         return fact.instruction if _is_replayed_copy(question, cut, fact) else None
     if fact.keyword == "RUN":
@@ -539,13 +539,17 @@ def _drop_unused_arguments(cut: Cut, replayed: dict[int, Instruction]) -> None:
             del replayed[index]
 
 
-def _arranged(question: Question, cut: Cut, replayed: dict[int, Instruction]) -> list[Instruction]:
+def first_line(question: Question) -> Instruction:
+    """Return the FROM of the final stage."""
     from_keyword = question.facts.facts[0].instruction.keyword_text
     first = question.instruction(
         f"{from_keyword} {_platform(question)}{question.plan.runtime_image}{_stage_name(question)}\n"
     )
-    first = first.with_leading(question.newline)
-    arranged = [first]
+    return first.with_leading(question.newline)
+
+
+def _arranged(question: Question, cut: Cut, replayed: dict[int, Instruction]) -> list[Instruction]:
+    arranged = [first_line(question)]
     prelude = list(question.plan.runtime_prelude)
     refresh = _refresh_after(question, cut)
     for fact in question.facts.facts[1:]:
@@ -707,7 +711,7 @@ def _is_pointless(roles: Roles, fact: Fact, position: int, keep: Sequence[int], 
     return False
 
 
-def _without_comments(instruction: Instruction) -> Instruction:
+def without_comments(instruction: Instruction) -> Instruction:
     """Return the instruction without the comments above it: they stand in the builder."""
     blank = [line for line in instruction.leading.splitlines(keepends=True) if not line.strip()]
     return instruction.with_leading(blank[0] if blank else "")

@@ -19,7 +19,8 @@ from msrefactor_transforms.splitting.builder import builder_stage
 from msrefactor_transforms.splitting.packages import Fate, bare_name, removed_at_once
 from msrefactor_transforms.splitting.plan import Artifact, RuntimePackage, SplitPlan
 from msrefactor_transforms.splitting.question import Obstacle, Question, is_install
-from msrefactor_transforms.splitting.roles import roles_of
+from msrefactor_transforms.splitting.replacing import replaced_stage
+from msrefactor_transforms.splitting.roles import Roles, roles_of
 from msrefactor_transforms.splitting.runtime import runtime_stage
 
 
@@ -52,10 +53,12 @@ def split(
 
 
 def _slices(question: Question) -> Slices:
-    roles = roles_of(question)
+    is_replaced = question.plan.replacement is not None
+    roles = Roles(question.plan.built, frozenset()) if is_replaced else roles_of(question)
     cut = cut_of(question, roles)
-    _check_sources(question)
-    final = runtime_stage(question, roles, cut)
+    if not is_replaced:
+        _check_sources(question)
+    final = replaced_stage(question, cut) if is_replaced else runtime_stage(question, roles, cut)
     builder = builder_stage(question, roles, cut)
     kept = {instruction.line for instruction in (*builder, *final.instructions)}
     removals = tuple(

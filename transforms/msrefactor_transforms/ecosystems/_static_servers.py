@@ -1,0 +1,462 @@
+"""What serve, http-server and vite's preview are told by their command lines and their files.
+
+Options: serve 14 (`source/utilities/cli.ts`), http-server 14.1 (`bin/http-server`, read by minimist),
+vite 5 and 6 (`packages/vite/src/node/cli.ts`).
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from msrefactor.facts import StageFacts
+from msrefactor.model import Refused
+from msrefactor_transforms.ecosystems._node_projects import package_at
+from msrefactor_transforms.ecosystems._static_site import Answers, StaticServer
+from msrefactor_transforms.ecosystems._static_starts import Launch
+
+_PACKAGES = {"serve": "serve", "http-server": "http-server", "hs": "http-server", "vite": "vite"}
+_FIRST_MEASURED = {"serve": 10, "http-server": 0, "vite": 3}
+"""The first major version that answers as described here."""
+
+
+def server_of(
+    facts: StageFacts, environment: Mapping[str, str], launch: Launch
+) -> StaticServer | Refused | None:
+    """Return the static server that a command line starts; None: it starts something else."""
+    word = posixpath.basename(launch.words[0]) if not launch.words[0].startswith("@") else launch.words[0]
+    name, _, version = word.partition("@")
+    if name not in _PACKAGES or (name == "vite" and launch.words[1:2] != ("preview",)):
+        return None
+    settings = {**environment, **launch.environment}
+    old = _too_old(facts, launch, _PACKAGES[name], version)
+    if old is not None:
+        return old
+    if name == "serve":
+        return _serve(facts, settings, launch)
+    if name == "vite":
+        return _preview(facts, launch)
+    return _http_server(facts, settings, launch)
+
+
+def _too_old(facts: StageFacts, launch: Launch, name: str, version: str) -> Refused | None:
+    package = package_at(launch.cwd, facts.end)
+    if not version and package is not None:
+        version = {**package.dev_dependencies, **package.dependencies}.get(name, "")
+    major = version.lstrip("^~>=v ").partition(".")[0]
+    if major.isdigit() and int(major) < _FIRST_MEASURED[name]:
+        return _refused(launch, f"{name} {version} answers in other ways than later versions")
+    return None
+
+
+def _refused(launch: Launch, detail: str, remedy: str = "") -> Refused:
+    return Refused("need-not-found", detail, (launch.evidence,), remedy)
+
+
+@dataclass(slots=True)
+class _Options:
+    """Options and operands of a command line."""
+
+    values: dict[str, list[str]] = field(default_factory=dict)
+    operands: list[str] = field(default_factory=list)
+    unknown: str = ""
+
+    def last(self, *names: str) -> str | None:
+        found = [value for name in names for value in self.values.get(name, ())]
+        return found[-1] if found else None
+
+    def has(self, *names: str) -> bool:
+        return any(name in self.values for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Port:
+    number: int
+    variable: str = ""
+
+
+def _port(launch: Launch, text: str, environment: Mapping[str, str]) -> _Port | None:
+    """Return a port by its number, or by the variable that has it at the start (`$PORT`, `${PORT:-80}`)."""
+    if text.isascii() and text.isdigit():
+        return _Port(int(text)) if 0 < int(text) < 65536 else None
+    inner = text.strip('"')
+    if not launch.from_shell or not inner.startswith("$"):
+        return None
+    name = inner[1:].strip("{}")
+    name, dash, default = name.partition(":-")
+    default = environment.get(name, default if dash else "")
+    if name != "PORT" or not default.isdigit():
+        return None
+    return _Port(int(default), name)
+
+
+def _read_from_environment(launch: Launch, environment: Mapping[str, str], default: int) -> _Port | None:
+    """Return the port that the server takes from PORT, which the caller may set."""
+    if "PORT" in launch.environment:
+        return _port(launch, launch.environment["PORT"], environment)
+    value = environment.get("PORT", "") or str(default)
+    return _Port(int(value), "PORT") if value.isdigit() and 0 < int(value) < 65536 else None
+
+
+# ---------------------------------------------------------------------------------------------------- serve
+
+_SERVE_FLAGS = {
+    "-s": "--single", "-d": "--debug", "-n": "--no-clipboard", "-u": "--no-compression", "-S": "--symlinks",
+    "-C": "--cors", "-L": "--no-request-logging",
+}  # fmt: skip
+_SERVE_PLAIN = frozenset({*_SERVE_FLAGS.values(), "--no-etag", "--no-port-switching"})
+_SERVE_VALUED = {"-l": "--listen", "-p": "--listen", "--port": "--listen", "-c": "--config"}
+_CORS = (
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Allow-Headers", "*"),
+    ("Access-Control-Allow-Credentials", "true"),
+    ("Access-Control-Allow-Private-Network", "true"),
+)
+
+
+def _serve_options(words: Sequence[str]) -> _Options:
+    found = _Options()
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.partition("=")
+        valued = _SERVE_VALUED.get(name, name)
+        if valued in ("--listen", "--config"):
+            if not equals and not rest:
+                found.unknown = word
+                break
+            found.values.setdefault(valued, []).append(value if equals else rest.pop(0))
+        elif word.startswith("--"):
+            if word not in _SERVE_PLAIN:
+                found.unknown = found.unknown or word
+            found.values.setdefault(word, []).append("")
+        elif word.startswith("-") and len(word) > 1:
+            for letter in word[1:]:
+                flag = _SERVE_FLAGS.get(f"-{letter}")
+                if flag is None:
+                    found.unknown = found.unknown or word
+                else:
+                    found.values.setdefault(flag, []).append("")
+        else:
+            found.operands.append(word)
+    return found
+
+
+def _serve(
+    facts: StageFacts, environment: Mapping[str, str], launch: Launch
+) -> StaticServer | Refused | None:
+    options = _serve_options(launch.words[1:])
+    if options.unknown:
+        return _refused(launch, f"what nginx has for serve's {options.unknown} isn't known")
+    if len(options.operands) > 1 or any("$" in word for word in options.operands):
+        return None
+    folder = posixpath.normpath(posixpath.join(launch.cwd, *options.operands))
+    listen = options.values.get("--listen", [])
+    if len(listen) > 1:
+        return _refused(launch, "serve listens in several places")
+    address = "::"
+    if not listen:
+        port = _read_from_environment(launch, environment, 3000)
+    else:
+        text = listen[0]
+        if text.startswith("tcp:"):
+            host, _, text = text.removeprefix("tcp:").removeprefix("//").rpartition(":")
+            address = host.strip("[]") or "localhost"
+        port = _port(launch, text, environment)
+    if port is None:
+        return _refused(launch, f"where serve listens isn't known: {' '.join(listen) or 'PORT'}")
+    if address in ("localhost", "127.0.0.1", "::1"):
+        return _refused(launch, f"serve listens on {address}, which nobody outside the container reaches")
+    server = StaticServer(
+        "serve",
+        folder,
+        port.number,
+        Answers.SERVE_SINGLE if options.has("--single") else Answers.SERVE,
+        launch.evidence,
+        port.variable,
+        address,
+        lists_folders=not options.has("--single"),
+        compresses=not options.has("--no-compression"),
+        headers=_CORS if options.has("--cors") else (),
+        answers_every_method=options.has("--cors"),
+        is_quiet=options.has("--no-request-logging"),
+    )
+    return _with_configuration(facts, launch, server, options.last("--config"))
+
+
+def _with_configuration(
+    facts: StageFacts, launch: Launch, server: StaticServer, named: str | None
+) -> StaticServer | Refused:
+    """Return the server as serve.json has it, or the key that can't be told nginx."""
+    text = path = None
+    if named is not None:
+        path = posixpath.normpath(posixpath.join(server.folder, named))
+        text = facts.end.read(path)
+        if text is None:
+            return _refused(launch, f"{path}, which serve reads, isn't in the build context")
+    else:
+        for path in _configurations(facts, server.folder):
+            text = facts.end.read(path)
+            if text is not None:
+                break
+    if text is None or path is None:
+        return server
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        return _refused(launch, f"{path}, which serve reads, isn't understood")
+    return _told(launch, server, document, posixpath.basename(path))
+
+
+def _configurations(facts: StageFacts, folder: str) -> tuple[str, ...]:
+    """Return where a serve.json may lie that ends up in the served folder: bundlers copy it as it is."""
+    parent = posixpath.dirname(folder)
+    above = posixpath.dirname(parent)
+    found = [posixpath.join(folder, "serve.json")]
+    for place in (parent, above):
+        names = ("public", "static", "src", "src/assets", "client/public")
+        found.extend(posixpath.join(place, name, "serve.json") for name in names)
+    return tuple(found)
+
+
+def _told(
+    launch: Launch, server: StaticServer, document: Mapping[str, Any], name: str
+) -> StaticServer | Refused:
+    for key, value in document.items():
+        is_known = False
+        if key in ("$schema", "etag", "unlisted", "symlinks"):
+            is_known = True
+        elif key == "directoryListing" and isinstance(value, bool):
+            server, is_known = replace(server, lists_folders=value and server.lists_folders), True
+        elif key == "cleanUrls":
+            is_known = value is True
+        elif key == "renderSingle":
+            is_known = value is False
+        elif key == "public" and isinstance(value, str) and server.folder:
+            server, is_known = (
+                replace(server, folder=posixpath.normpath(posixpath.join(server.folder, value))),
+                True,
+            )
+        elif key == "rewrites" and value in ([], [{"source": "**", "destination": "/index.html"}]):
+            server, is_known = (
+                replace(server, answers=Answers.SERVE_SINGLE if value else server.answers),
+                True,
+            )
+        elif key == "redirects":
+            is_known = value == []
+        elif key == "headers":
+            headers = _headers_of(value)
+            if headers is not None:
+                server, is_known = replace(server, headers=(*server.headers, *headers)), True
+        if not is_known:
+            return _refused(
+                launch,
+                f"{name} has `{key}`, which isn't translated for nginx",
+                f"take `{key}` out of {name}, or write an nginx configuration for it",
+            )
+    return server
+
+
+def _headers_of(value: object) -> tuple[tuple[str, str], ...] | None:
+    """Return the headers of every answer; None where some are for certain paths only."""
+    if not isinstance(value, list):
+        return None
+    found: list[tuple[str, str]] = []
+    for rule in value:
+        if not isinstance(rule, dict) or rule.get("source") not in ("**", "**/*", "/**"):
+            return None
+        for header in rule.get("headers") or ():
+            if not isinstance(header, dict):
+                return None
+            key, text = header.get("key"), header.get("value")
+            if not isinstance(key, str) or not isinstance(text, str) or key.lower() in _OWN_HEADERS:
+                return None
+            found.append((key, text))
+    return tuple(found)
+
+
+_OWN_HEADERS = frozenset({"content-type", "etag", "last-modified", "content-length", "location", "vary"})
+
+# ---------------------------------------------------------------------------------------------- http-server
+
+_HTTP_SERVER_ALIASES = {
+    "p": "port", "g": "gzip", "b": "brotli", "e": "ext", "s": "silent", "r": "robots", "P": "proxy",
+    "S": "tls", "ssl": "tls", "C": "cert", "K": "key", "U": "utc", "T": "title", "user": "username",
+    "H": "header",
+}  # fmt: skip
+_HTTP_SERVER_KNOWN = frozenset("port gzip silent utc log-ip a c d i o cors e ext t title dotfiles".split())
+
+
+def _minimist(words: Sequence[str]) -> _Options:
+    """Return the options as minimist reads them: whatever has no dash behind an option is its value."""
+    found = _Options()
+    rest = list(words)
+
+    def add(name: str, value: str) -> None:
+        found.values.setdefault(_HTTP_SERVER_ALIASES.get(name, name), []).append(value)
+
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            found.operands.extend(rest)
+            break
+        if word.startswith("--no-"):
+            add(word[5:], "false")
+        elif word.startswith("--"):
+            name, equals, value = word[2:].partition("=")
+            if equals:
+                add(name, value)
+            else:
+                add(name, rest.pop(0) if rest and not rest[0].startswith("-") else "true")
+        elif word.startswith("-") and len(word) > 1:
+            letters = word[1:]
+            if len(letters) > 1 and (letters[1].isdigit() or letters[1] in "-=/"):
+                add(letters[0], letters[1:].removeprefix("="))
+            elif len(letters) > 1 and letters.isalpha():
+                for letter in letters[:-1]:
+                    add(letter, "true")
+                add(letters[-1], rest.pop(0) if rest and not rest[0].startswith("-") else "true")
+            elif len(letters) == 1:
+                add(letters, rest.pop(0) if rest and not rest[0].startswith("-") else "true")
+            else:
+                found.unknown = found.unknown or word
+        else:
+            found.operands.append(word)
+    return found
+
+
+def _http_server(
+    facts: StageFacts, environment: Mapping[str, str], launch: Launch
+) -> StaticServer | Refused | None:
+    options = _minimist(launch.words[1:])
+    unknown = options.unknown or next((n for n in options.values if n not in _HTTP_SERVER_KNOWN), "")
+    if unknown:
+        name = unknown if unknown.startswith("-") else f"--{unknown}"
+        return _refused(launch, f"what nginx has for http-server's {name} isn't known")
+    for name in ("NODE_HTTP_SERVER_USERNAME", "NODE_HTTP_SERVER_PASSWORD"):
+        if name in environment:
+            return _refused(launch, f"http-server asks for a password ({name})")
+    if any("$" in word for word in options.operands):
+        return None
+    if options.last("e", "ext") not in (None, "html", "true"):
+        return _refused(launch, f"http-server adds .{options.last('e', 'ext')} to names")
+    if options.last("i") not in (None, "true"):
+        return _refused(launch, "http-server shows no index.html (-i)")
+    if options.operands:
+        folder = posixpath.normpath(posixpath.join(launch.cwd, options.operands[0]))
+    else:
+        public = posixpath.join(launch.cwd, "public")
+        is_there = facts.end.has(public) or any(public in effect.writes for _, effect in facts.effects())
+        folder = public if is_there else launch.cwd
+    text = options.last("port")
+    port = _port(launch, text, environment) if text else _read_from_environment(launch, environment, 8080)
+    if port is None:
+        return _refused(launch, f"where http-server listens isn't known: {text}")
+    address = options.last("a") or "0.0.0.0"  # noqa: S104 - http-server's own default
+    if address in ("localhost", "127.0.0.1", "::1"):
+        return _refused(
+            launch, f"http-server listens on {address}, which nobody outside the container reaches"
+        )
+    age = options.last("c")
+    if age is None:
+        cache = "max-age=3600"
+    elif age == "-1":
+        cache = "no-cache, no-store, must-revalidate"
+    elif age.isdigit():
+        cache = f"max-age={age}"
+    else:
+        return _refused(launch, f"what http-server makes of -c {age} isn't known")
+    cors = options.last("cors")
+    if cors not in (None, "true"):
+        return _refused(launch, "what nginx has for http-server's --cors with headers isn't known")
+    headers = (
+        ("Access-Control-Allow-Origin", "*"),
+        ("Access-Control-Allow-Headers", "Origin, X-Requested-With, Content-Type, Accept, Range"),
+    )
+    return StaticServer(
+        "http-server",
+        folder,
+        port.number,
+        Answers.HTTP_SERVER,
+        launch.evidence,
+        port.variable,
+        address,
+        lists_folders=options.last("d") != "false",
+        serves_gz=options.last("gzip") not in (None, "false"),
+        headers=headers if cors else (),
+        cache_control=cache,
+        is_quiet=options.has("silent"),
+    )
+
+
+# --------------------------------------------------------------------------------------------- vite preview
+
+_PREVIEW_VALUED = {"--port": "port", "--outDir": "outDir", "--host": "host", "-m": "mode", "--mode": "mode"}
+_PREVIEW_PLAIN = frozenset({"--strictPort", "--open", "--host", "--clearScreen"})
+_SETTINGS = ("preview", "server", "proxy", "base", "root", "outDir", "appType", "https", "middleware")
+
+
+def _preview(facts: StageFacts, launch: Launch) -> StaticServer | Refused | None:
+    options = _Options()
+    rest = list(launch.words[2:])
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.partition("=")
+        if name in _PREVIEW_VALUED and (equals or (rest and not rest[0].startswith("-"))):
+            options.values.setdefault(_PREVIEW_VALUED[name], []).append(value if equals else rest.pop(0))
+        elif word in _PREVIEW_PLAIN:
+            options.values.setdefault(word.removeprefix("--"), []).append("")
+        else:
+            return _refused(launch, f"what nginx has for vite preview's {word} isn't known")
+    named = _named_settings(facts, launch.cwd)
+    if named is None:
+        return _refused(launch, "vite's configuration isn't understood")
+    if named:
+        return _refused(
+            launch,
+            f"vite's configuration has `{named[0]}`, which isn't translated for nginx",
+            "give the options to `vite preview` on its command line",
+        )
+    host = options.last("host")
+    if host is None or host in ("localhost", "127.0.0.1", "::1"):
+        return _refused(
+            launch, "vite preview listens on localhost, which nobody outside the container reaches"
+        )
+    text = options.last("port") or "4173"
+    port = _port(launch, text, {})
+    if port is None or port.variable:
+        return _refused(launch, f"where vite preview listens isn't known: {text}")
+    return StaticServer(
+        "vite preview",
+        posixpath.normpath(posixpath.join(launch.cwd, options.last("outDir") or "dist")),
+        port.number,
+        Answers.PREVIEW,
+        launch.evidence,
+        address=host if host not in ("", "true") else "::",
+        compresses=True,
+        cache_control="no-cache",
+    )
+
+
+def _named_settings(facts: StageFacts, folder: str) -> tuple[str, ...] | None:
+    """Return the settings of vite's configuration that would change what preview does."""
+    for ending in ("ts", "js", "mts", "mjs", "cts", "cjs"):
+        text = facts.end.read(posixpath.join(folder, f"vite.config.{ending}"))
+        if text is not None:
+            names = set(_names(text))
+            if names & {"configurePreviewServer", "loadConfigFromFile", "mergeConfig"}:
+                return None
+            return tuple(name for name in _SETTINGS if name in names)
+    return ()
+
+
+def _names(text: str) -> list[str]:
+    """Return every word of a source file outside its comments; words in strings count, too."""
+    kept = ["" if line.lstrip().startswith("//") else line for line in text.splitlines()]
+    cleaned = "".join(char if char.isalnum() or char == "_" else " " for char in "\n".join(kept))
+    return cleaned.split()
