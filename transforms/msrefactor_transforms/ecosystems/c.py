@@ -87,7 +87,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         builder_image=base.builder,
         artifacts=tuple(artifacts),
         dropped=outermost((*(path for part in parts for path in part.sources), *trees.installed)),
-        build_files=frozenset(path for part in parts for path in part.files),
+        build_files=frozenset(path for part in parts for path in part.files) | _copied_archives(facts, trees),
         unneeded=trees.unneeded,
         packages=base.packages,
         build_environment=BUILD_ENVIRONMENT - _named_at_start(view),
@@ -145,7 +145,33 @@ def _trees(facts: StageFacts, builds: Sequence[OwnBuild], wants: Wants) -> _Tree
     unneeded = set(shared)
     unneeded |= {path for tree in installed for path in _written_below(facts, tree)}
     unneeded |= _packed(facts)
+    if installed:
+        for folder in ("/usr/src", "/usr/local/src"):
+            unneeded |= {p for p in _written_below(facts, folder) if not _is_used(facts, p, wants)}
     return _Trees(tuple(installed), tuple(own), frozenset(unneeded), unpacked)
+
+
+def _copied_archives(facts: StageFacts, trees: _Trees) -> set[str]:
+    """Return the archives of sources that a COPY or ADD brings: only the build reads them."""
+    packed = _packed(facts)
+    found: set[str] = set()
+    for fact in facts.facts:
+        if fact.keyword not in ("COPY", "ADD") or fact.from_stage is not None:
+            continue
+        if not fact.placed and fact.destination in packed:
+            found.add(fact.destination)
+        for placed in fact.placed:
+            folder = posixpath.dirname(placed.destination)
+            is_unpacked = fact.keyword == "ADD" and any(
+                posixpath.dirname(tree) == folder or tree == folder for tree in trees.installed
+            )
+            is_archive = placed.source.endswith(_ARCHIVES)
+            if not placed.is_folder and is_archive and (placed.destination in packed or is_unpacked):
+                found.add(placed.destination)
+    return found
+
+
+_ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".tbz2", ".txz")
 
 
 def _packed(facts: StageFacts) -> set[str]:
@@ -334,7 +360,6 @@ def _prefixes(facts: StageFacts, builds: Sequence[OwnBuild]) -> dict[str, int]:
 
 def _trees_of_prefixes(facts: StageFacts, prefixes: dict[str, int]) -> Iterable[Artifact]:
     """Yield /usr/local and /opt as a whole where the base has nothing there: all of it was made here."""
-    is_empty = facts.base.family in _EMPTY_LOCAL or facts.base.system == "rpm"
     for whole in ("/usr/local", "/opt"):
         written = [
             fact.index
@@ -342,8 +367,13 @@ def _trees_of_prefixes(facts: StageFacts, prefixes: dict[str, int]) -> Iterable[
             if effect.role in (Role.BUILD, Role.FETCH)
             and any(is_under(path, whole) for path in effect.writes)
         ]
-        if is_empty and written and any(prefix == whole for prefix in prefixes):
+        if _is_empty(facts) and written and any(prefix == whole for prefix in prefixes):
             yield Artifact(whole, max(written), "what was installed there")
+
+
+def _is_empty(facts: StageFacts) -> bool:
+    """Whether the base has nothing below /usr/local and /opt."""
+    return facts.base.family in _EMPTY_LOCAL or facts.base.system == "rpm"
 
 
 def _may_hold_libraries(prefix: str) -> bool:
@@ -360,6 +390,13 @@ def _obstacle(
             return Refused(
                 refused.code, refused.detail, (evidence_of(fact.instruction, view.name),), refused.remedy
             )
+    for fact, effect, build in builds:
+        for prefix in build.prefixes:
+            if prefix not in SYSTEM_FOLDERS or (prefix in ("/usr/local", "/opt") and _is_empty(facts)):
+                continue
+            detail = f"`{effect.tool}` installs into {prefix}, among what the base image has there"
+            remedy = "give it a prefix of its own, such as /opt/name"
+            return Refused("unknown-artifact", detail, (evidence_of(fact.instruction, view.name),), remedy)
     guessed = [prefix for _, effect, build in builds if effect.assumption for prefix in build.prefixes]
     for name, evidence in wants.commands:
         is_elsewhere = name.startswith("/usr/") and not any(is_under(name, prefix) for prefix in guessed)

@@ -57,13 +57,24 @@ def fate(name: str, base: BaseImage, removed: frozenset[str]) -> Fate:
 
 
 def removed_at_once(facts: Iterable[Fact]) -> frozenset[str]:
-    """Return the packages that the RUN that installs them removes again: they never were in the image."""
+    """Return the packages that the RUN that installs them removes again: they never were in the image.
+
+    `gcc` and `build-essential` only stand for others: these stay, where nothing cleans up behind them.
+    """
     found: set[str] = set()
     for fact in facts:
         gone = removed_packages((fact,))
+        if not _cleans_up(fact):
+            gone = frozenset(name for name in gone if not knowledge.is_build_only(name, "debian"))
         installed = {bare_name(name) for effect in installs(fact) for name in effect.detail.names if name}
         found |= gone & installed
     return frozenset(found)
+
+
+def _cleans_up(fact: Fact) -> bool:
+    """Whether a RUN removes what was installed only for what it removes."""
+    calls = [effect.detail for effect in fact.effects if isinstance(effect.detail, PackageCall)]
+    return any(call.action == "autoremove" or call.removes_dependencies for call in calls)
 
 
 def removed_packages(facts: Iterable[Fact]) -> frozenset[str]:
@@ -71,11 +82,7 @@ def removed_packages(facts: Iterable[Fact]) -> frozenset[str]:
     gone: set[str] = set()
     virtual: dict[str, tuple[str | None, ...]] = {}
     facts = tuple(facts)
-    cleans_up = any(
-        isinstance(effect.detail, PackageCall) and effect.detail.action == "autoremove"
-        for fact in facts
-        for effect in fact.effects
-    )
+    cleans_up = any(_cleans_up(fact) for fact in facts)
     for fact in facts:
         for effect in fact.effects:
             call = effect.detail
@@ -84,7 +91,7 @@ def removed_packages(facts: Iterable[Fact]) -> frozenset[str]:
             if call.action == "install" and call.virtual:
                 virtual[call.virtual] = call.names
             if call.action == "remove":
-                leaves_libraries = not (call.removes_dependencies or cleans_up)
+                leaves_libraries = not cleans_up
                 for name in effect.removed_packages:
                     if leaves_libraries and bare_name(name).endswith(("-dev", "-devel")):
                         continue  # the libraries that came with it are still there

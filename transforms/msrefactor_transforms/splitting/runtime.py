@@ -22,7 +22,7 @@ from msrefactor_transforms.splitting.packages import (
     with_packages,
 )
 from msrefactor_transforms.splitting.plan import Artifact, RuntimePackage
-from msrefactor_transforms.splitting.question import Question, has_blank_line, is_install
+from msrefactor_transforms.splitting.question import SYSTEM_FOLDERS, Question, has_blank_line, is_install
 from msrefactor_transforms.splitting.roles import Roles
 
 FINAL_ONLY = frozenset(
@@ -176,6 +176,8 @@ def _is_replayed_copy(question: Question, cut: Cut, fact: Fact) -> bool:
         not p.is_folder and p.destination in question.plan.build_files for p in fact.placed
     ):
         return False
+    if not fact.placed and fact.from_stage is None and fact.destination in question.plan.build_files:
+        return False
     if fact.from_stage is not None and fact.instruction.words:
         names = [
             posixpath.join(fact.destination, posixpath.basename(w.text)) for w in fact.instruction.words[:-1]
@@ -230,8 +232,19 @@ def _replayed_run(question: Question, roles: Roles, cut: Cut, fact: Fact, tally:
         for n in acting
     ):
         return None  # only `apt-get update` is left, and it has nothing to serve
+    keep = _without_empty_installs(question, fact, keep, tally)
+    acting = [n for n in keep if roles.role(fact, n) in (Role.SETUP, Role.PACKAGES)]
+    installs = any(fact.items[n].role is Role.PACKAGES for n in keep)
+    moves = _moves(question, roles, cut, fact, acting)
     keep = _with_alternatives(
-        question, fact, keep, [n for n in keep if not _is_pointless(roles, fact, n, keep, installs)]
+        question,
+        fact,
+        keep,
+        [
+            n
+            for n in keep
+            if not _is_pointless(roles, fact, n, keep, installs) and (moves or not _is_move(fact.items[n]))
+        ],
     )
     _demand_variables(question, fact, keep)
     _demand_sources(question, roles, fact, keep)
@@ -254,6 +267,92 @@ def _replayed_run(question: Question, roles: Roles, cut: Cut, fact: Fact, tally:
             return kept_items(fact.instruction, fact.script, fact.offset, others)
         instruction = reduced
     return instruction
+
+
+def _without_empty_installs(question: Question, fact: Fact, keep: Sequence[int], tally: Tally) -> list[int]:
+    """Return the positions without installs of which no package is left, where others have some."""
+    removed = question.removed | question.plan.build_packages
+    empty: list[int] = []
+    for position in keep:
+        names = [n for e in fact.items[position].effects if is_install(e) for n in e.detail.names]
+        known = [name for name in names if name is not None]
+        fates = [fate(name, question.facts.base, removed) for name in known]
+        if names and len(known) == len(names) and not any(one.runtime for one in fates):
+            empty.append(position)
+    if len(empty) == sum(1 for position in keep if _is_install(fact.items[position])):
+        return list(keep)  # the whole list is taken out together
+    for position in empty:
+        for effect in fact.items[position].effects:
+            if is_install(effect):
+                tally.fates.extend(fate(name, question.facts.base, removed) for name in effect.detail.names)
+    return [position for position in keep if position not in empty]
+
+
+def _is_move(item: ItemFact) -> bool:
+    is_alone = item.item is not None and item.item.kind == "command"
+    return is_alone and bool(item.effects) and item.effects[0].tool in ("cd", "pushd", "popd")
+
+
+_WITHOUT_PATHS = frozenset(
+    "useradd adduser groupadd addgroup usermod groupmod passwd chpasswd ldconfig".split()
+)
+
+
+def _moves(question: Question, roles: Roles, cut: Cut, fact: Fact, acting: Sequence[int]) -> bool:
+    """Whether a command of the final stage depends on the folder that an earlier one changed into.
+
+    A folder of the builder isn't there any more, so a change into one can't stay.
+    """
+    cwd, left = fact.scope.cwd, False
+    for position, item in enumerate(fact.items):
+        if _is_move(item):
+            known = [path for effect in item.effects for path in effect.reads]
+            cwd = known[0] if known else "?"
+            left = True
+        elif left and position in acting and cwd != fact.scope.cwd and _names_relative_paths(item):
+            gone = [
+                path
+                for other in fact.items[:position]
+                if _is_move(other)
+                for effect in other.effects
+                for path in effect.reads
+            ]
+            if any(_is_only_built(question, roles, cut, path) for path in gone):
+                raise question.obstacle("opaque-step", _INDIVISIBLE, fact)
+            return True
+    return False
+
+
+def _is_only_built(question: Question, roles: Roles, cut: Cut, path: str) -> bool:
+    """Whether a folder is made by build steps alone."""
+    made = [
+        written
+        for fact in question.facts.runs()
+        for position, item in enumerate(fact.items)
+        if roles.is_build(fact, position)
+        for effect in item.effects
+        for written in effect.writes
+    ]
+    return path not in SYSTEM_FOLDERS and any(
+        is_under(path, tree) for tree in (*made, *question.plan.dropped) if tree not in SYSTEM_FOLDERS
+    )
+
+
+def _names_relative_paths(item: ItemFact) -> bool:
+    """Whether a command names a path that isn't absolute, as far as its words tell."""
+    if item.item is None or item.role is Role.PACKAGES:
+        return False
+    for command in item.item.commands:
+        if command.name in _WITHOUT_PATHS:
+            continue
+        words = [word.text.strip("\"'") for word in command.words[1:]]
+        paths = [word for word in words if not word.startswith(("-", "/", "$"))]
+        if command.name in ("chown", "chmod", "chgrp", "sed", "echo", "printf", "install", "ln"):
+            paths = paths[1:]
+        paths.extend(r.target.text for r in command.redirects if r.target is not None)
+        if any(not path.strip("\"'").startswith(("/", "$")) for path in paths):
+            return True
+    return False
 
 
 def _alternatives(fact: Fact) -> tuple[tuple[int, ...], ...]:
