@@ -175,6 +175,8 @@ def config_differences(before: Config, after: Config) -> tuple[str, ...]:
         old, new = getattr(before, name), getattr(after, name)
         if name == "user":
             old, new = old or "root", new or "root"
+        elif name == "entrypoint":
+            old, new = _starting(before), _starting(after)
         if old != new:
             found.append(f"{name}: {_shown(old)} became {_shown(new)}")
     uses_shell = isinstance(before.cmd, str) or isinstance(before.entrypoint, str)
@@ -220,6 +222,13 @@ def replaced_config(before: Config, after: Config, replacement: Replacement) -> 
         user=replacement.user if replacement.user is not None else before.user,
         shell=after.shell if not isinstance(before.healthcheck, str) else before.shell,
     )
+
+
+def _starting(config: Config) -> Launch:
+    """Return the entrypoint; None where it is the base's and only starts the command that it is given."""
+    base = config.base
+    is_passing = base is not None and base.passes_on and base.entrypoint == config.entrypoint
+    return None if is_passing else config.entrypoint
 
 
 def _shown(value: object) -> str:
@@ -273,7 +282,7 @@ def starts(view: View, facts: StageFacts) -> tuple[Start, ...]:
             found.append(_start("command", cmd, view.name, cmd.exec_form))
     elif cmd is not None:
         found.append(_start("command", cmd, view.name, cmd.exec_form))
-        if base.entrypoint:
+        if base.entrypoint and not base.passes_on:
             evidence = Evidence(view.name, cmd.line, f"ENTRYPOINT of {base.reference.text}")
             found.append(Start("command", base.entrypoint, None, evidence))
     elif base.cmd:

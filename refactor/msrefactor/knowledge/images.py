@@ -55,6 +55,8 @@ class BaseImage:
     commands: tuple[str, ...] = ()
     installs: tuple[str, ...] = ()
     """Packages that the image's own Dockerfile installs, where no table has its contents."""
+    passes_on: bool = False
+    """Whether the entrypoint only prepares something and starts what it is given; any like it does as well"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,11 @@ def size_mb(text: str) -> float | None:
         )
     table = _family(_canonical(image.reference))
     sizes = table.get("size", {}) if table else {}
-    return _number(sizes.get("alpine" if image.system == "alpine" else image.variant))
+    kind = f"{image.variant}-alpine" if image.system == "alpine" else image.variant
+    common = "alpine" if image.system == "alpine" else "default"
+    major = _major(image.version)
+    names = (f"{major}-{kind}", f"{major}-{common}", kind, common)
+    return _number(next((sizes[name] for name in names if name in sizes), None))
 
 
 def _number(value: Any) -> float | None:
@@ -343,6 +349,7 @@ def _described(reference: ImageReference, table: Mapping[str, Any], tag: _Tag) -
         contents,
         tuple(settings.get("commands", ())),
         tuple(settings.get("installs", ())),
+        bool(settings.get("passes_on", False)),
     )
 
 

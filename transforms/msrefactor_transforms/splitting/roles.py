@@ -118,6 +118,8 @@ def _has_tool(question: Question, effect: Effect) -> bool:
     if question.is_same_base or not effect.tool:
         return True
     runtime = question.runtime
+    if effect.tool in runtime.commands:
+        return True
     release = runtime.release or (runtime.releases[-1] if runtime.releases else "")
     if effect.tool in _SHELL_BUILTINS or effect.tool in knowledge.minimal_commands(runtime.system, release):
         return True

@@ -1,0 +1,193 @@
+"""Programs for the JVM: built with a JDK, run with a JRE, whichever tool builds them.
+
+The tools' modules say what each command leaves (`JvmBuild`); here it is worked out what of it the container
+uses, which files of the project come along, and which JRE takes the JDK's place.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+from collections.abc import Sequence
+
+from msrefactor.contract import evidence_of
+from msrefactor.facts import Effect, Fact, StageFacts, is_under
+from msrefactor.model import Refused, View
+from msrefactor_transforms.ecosystems._java_base import BUILD_COMMANDS, Base, final_base
+from msrefactor_transforms.ecosystems._java_build import JvmBuild, JvmOutput
+from msrefactor_transforms.ecosystems._java_commands import interpret
+from msrefactor_transforms.ecosystems._java_files import Project, project_of, run_time_files
+from msrefactor_transforms.ecosystems._java_starts import Launches, Named, launches
+from msrefactor_transforms.splitting.needs import wanted
+from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, SplitPlan
+from msrefactor_transforms.splitting.question import SYSTEM_FOLDERS
+
+TOOLCHAIN_ENVIRONMENT = frozenset(
+    "MAVEN_OPTS MAVEN_ARGS MAVEN_CONFIG MAVEN_HOME MAVEN_CLI_OPTS GRADLE_OPTS GRADLE_HOME GRADLE_USER_HOME "
+    "SBT_OPTS".split()
+)
+"""Variables that only build tools read."""
+
+
+def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
+    """Return how a stage that builds for the JVM is split."""
+    entries = [(f, e, e.detail) for f, e in facts.effects() if isinstance(e.detail, JvmBuild)]
+    if not entries:
+        return None
+    obstacle = _unfit(view, facts, entries)
+    if obstacle is not None:
+        return obstacle
+    builds = [build for _, _, build in entries]
+    starts = launches(view, facts)
+    project = project_of(view, facts, builds)
+    base = final_base(view, facts, builds, project, starts)
+    if isinstance(base, Refused):
+        return base
+    last = max(fact.index for fact, _, _ in entries)
+    outputs = _outputs(entries, starts, project)
+    if isinstance(outputs, Refused):
+        return outputs
+    files = run_time_files(view, facts, builds, project, starts, last)
+    return SplitPlan(
+        ecosystem="java",
+        level=base.level,
+        runtime_image=base.image,
+        builder_image=base.builder,
+        artifacts=(*outputs, *files),
+        dropped=_dropped(facts, builds),
+        unneeded=frozenset(path for _, effect, _ in entries for path in effect.writes),
+        packages=base.packages,
+        build_packages=base.build_packages,
+        build_environment=TOOLCHAIN_ENVIRONMENT & _set_only_for_the_build(facts),
+        code=project.needs.code,
+        provides=lambda command: _provided(command, outputs),
+        explicit_workdir=facts.end.cwd == facts.base.workdir not in ("", "/"),
+        assumptions=base.assumptions,
+        evidence=base.evidence,
+        reason=_reason(base, outputs),
+        saved_mb=base.saved_mb + max(build.downloads_mb for build in builds),
+    )
+
+
+def _unfit(view: View, facts: StageFacts, entries: Sequence[tuple[Fact, Effect, JvmBuild]]) -> Refused | None:
+    place = (evidence_of(facts.facts[0].instruction, view.name),)
+    if facts.base.system == "unknown":
+        return Refused("base-unknown", f"nothing is known about {facts.base.reference.text}", place)
+    for name, evidence in wanted(view, facts).commands:
+        command = posixpath.basename(name)
+        if command in BUILD_COMMANDS:
+            return Refused("compiles-at-start", f"`{command}` runs when the container starts", (evidence,))
+    if not view.context.known:
+        return Refused("context-unknown", "which files the program opens is in its source")
+    for fact, effect, _ in entries:
+        if effect.refusal is not None:
+            refusal = effect.refusal
+            return Refused(
+                refusal.code,
+                refusal.detail,
+                refusal.evidence or (evidence_of(fact.instruction, view.name),),
+                refusal.remedy,
+            )
+    return None
+
+
+def _outputs(
+    entries: Sequence[tuple[Fact, Effect, JvmBuild]], starts: Launches, project: Project
+) -> list[Artifact] | Refused:
+    """Return what of the builds' folders the container uses."""
+    found: dict[str, Artifact] = {}
+    texts = "\n".join((*project.needs.texts, project.settings))
+    for fact, _, build in entries:
+        for folder in build.folders:
+            named = [one for one in starts.named if is_under(one.path, folder) or _may_match(one, folder)]
+            if starts.unknown or any(is_under(folder, one.path) and one.is_started for one in starts.named):
+                found.setdefault(folder, Artifact(folder, fact.index, "what the build leaves"))
+                continue
+            for one in named:
+                for path, why in _used(one, folder, build):
+                    found[path] = Artifact(path, fact.index, why)
+            name = posixpath.relpath(folder, build.project)
+            if f"{name}/" in texts:
+                found.setdefault(folder, Artifact(folder, fact.index, "named in the source"))
+    return list(found.values())
+
+
+def _may_match(one: Named, folder: str) -> bool:
+    return one.is_pattern and fnmatch.fnmatchcase(
+        folder, "/".join(one.path.split("/")[: folder.count("/") + 1])
+    )
+
+
+def _used(one: Named, folder: str, build: JvmBuild) -> list[tuple[str, str]]:
+    """Return the paths to copy for one that is named; the whole folder where its libraries aren't known."""
+    known: dict[str, JvmOutput] = {output.path: output for output in build.outputs}
+    whole = [(folder, "the program and what it loads from beside it")]
+    if one.is_pattern:
+        matched = [path for path in known if fnmatch.fnmatchcase(path, one.path)]
+        if not build.is_complete or not matched:
+            return whole
+    else:
+        matched = [one.path]
+    paths: list[tuple[str, str]] = []
+    for path in matched:
+        output = known.get(path)
+        if output is None:
+            holder = next((o for o in known.values() if o.kind == "folder" and is_under(path, o.path)), None)
+            if holder is not None and holder.is_runnable:
+                paths.append((holder.path, "the program"))
+                continue
+            if not path.endswith((".jar", ".war")) and not one.is_pattern and path != folder:
+                paths.append((_below(path, folder), "named where the container is started"))
+                continue
+            return whole
+        if not output.is_runnable:
+            return whole
+        paths.append((path, "the program"))
+        paths.extend((need, "what the program loads") for need in output.needs)
+    return paths
+
+
+def _below(path: str, folder: str) -> str:
+    """Return the entry of a build's folder that holds a path: classes, libraries, a distribution."""
+    inside = posixpath.relpath(path, folder).split("/")[0]
+    return posixpath.join(folder, inside)
+
+
+def _dropped(facts: StageFacts, builds: Sequence[JvmBuild]) -> tuple[str, ...]:
+    """Return the folders that hold sources, as far as nothing else lies in them."""
+    found: list[str] = []
+    for build in builds:
+        if build.project not in SYSTEM_FOLDERS:
+            found.append(build.project)
+            continue
+        found.extend(
+            placed.destination
+            for fact in facts.facts
+            for placed in fact.placed
+            if is_under(placed.destination, build.project)
+            and posixpath.basename(placed.destination)
+            in ({"src", "pom.xml", "mvnw", ".mvn"} | build.build_names)
+        )
+    return tuple(dict.fromkeys(found))
+
+
+def _set_only_for_the_build(facts: StageFacts) -> frozenset[str]:
+    return frozenset(
+        name for fact in facts.facts if fact.keyword == "ENV" for name, _ in fact.instruction.pairs
+    )
+
+
+def _provided(command: str, outputs: Sequence[Artifact]) -> str | None:
+    for output in outputs:
+        if is_under(command, output.path):
+            return f"{output.path}, copied"
+    return None
+
+
+def _reason(base: Base, outputs: Sequence[Artifact]) -> str:
+    text = f"build in a builder stage; the final stage is {base.image}"
+    text += " with the program" if outputs else ""
+    return f"{text}; {base.why}" if base.why else text
+
+
+ECOSYSTEM = Ecosystem("java", interpret, plan)
