@@ -665,7 +665,7 @@ def _keys(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect
 
 _MANY: Mapping[Reader, str] = {
     _nothing: (
-        "true : echo printf test [ [[ set shopt which type command ls cat pwd env id whoami uname "
+        "true : echo printf test [ [[ set shopt which type command ls dir cat pwd env id whoami uname "
         "sleep date head tail grep egrep awk cut sort uniq tr wc sha256sum md5sum sha512sum sha1sum "
         "stat du df file getconf nproc arch exit false wait ps kill basename "
         "dirname realpath readlink seq diff cmp ldd hostname locale strings jq yq rev expr hash "

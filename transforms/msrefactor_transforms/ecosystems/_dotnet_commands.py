@@ -307,12 +307,17 @@ def _projects(place: str, scope: Scope) -> tuple[DotnetProject, ...]:
             paths = tuple(own)
         elif len(solutions) == 1 and not own:
             paths = _named_projects(solutions[0], scope)
-        elif len(solutions) == 1 and len(own) == 1:
-            return ()  # MSBuild stops: it's told to choose
+        elif len(solutions) == 1 and len(own) == 1 and _stem(own[0]) == _stem(solutions[0]):
+            # of a project and a solution with the same name, MSBuild takes the solution
+            paths = _named_projects(solutions[0], scope)
         else:
             return ()
     found = [read_project(context, path) for path in paths]
     return tuple(one for one in found if one is not None) if all(found) else ()
+
+
+def _stem(path: str) -> str:
+    return posixpath.splitext(posixpath.basename(path))[0].lower()
 
 
 def _named_projects(source: str, scope: Scope) -> tuple[str, ...]:
