@@ -84,6 +84,13 @@ def redirect_writes(command: Command, scope: Scope) -> tuple[str, ...] | None:
     return tuple(paths)
 
 
+def appended_files(command: Command, scope: Scope) -> tuple[str, ...]:
+    """Return those of the files that redirections write that they add to."""
+    targets = [r.target for r in command.redirects if ">>" in r.operator and r.target is not None]
+    values = [value for value in map(scope.value, targets) if value is not None]
+    return tuple(scope.path(value) for value in values if not value.startswith("/dev/"))
+
+
 def operands(argv: Sequence[str | None], with_value: Iterable[str] = ()) -> tuple[str | None, ...]:
     """Return the words after the command's name that are no options; those in `with_value` take a word."""
     takes = frozenset(with_value)
@@ -348,7 +355,9 @@ def _tee(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
     paths = _paths(operands(argv), scope)
     if paths is None:
         return _unknown_path("tee")
-    return Effect(Role.SETUP, tool="tee", writes=tuple(p for p in paths if not p.startswith("/dev/")))
+    files = tuple(path for path in paths if not path.startswith("/dev/"))
+    added = files if has_option(argv, "-a", "--append") else ()
+    return Effect(Role.SETUP, tool="tee", writes=files, appends=added)
 
 
 def _users(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
@@ -665,8 +674,8 @@ def _keys(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect
 
 _MANY: Mapping[Reader, str] = {
     _nothing: (
-        "true : echo printf test [ [[ set shopt which type command ls dir cat pwd env id whoami uname "
-        "sleep date head tail grep egrep awk cut sort uniq tr wc sha256sum md5sum sha512sum sha1sum "
+        "true : echo printf yes test [ [[ set shopt which type command ls dir cat pwd env id whoami "
+        "uname sleep date head tail grep egrep awk cut sort uniq tr wc sha256sum md5sum sha512sum sha1sum "
         "stat du df file getconf nproc arch exit false wait ps kill basename "
         "dirname realpath readlink seq diff cmp ldd hostname locale strings jq yq rev expr hash "
         "history tree base64 break continue return"

@@ -61,6 +61,8 @@ class Effect:
     """Whether `reads` is complete: the command reads nothing else of the application's files."""
     writes: tuple[str, ...] = ()
     """What it leaves in the image that somebody could need."""
+    appends: tuple[str, ...] = ()
+    """Files among `writes` that it adds to: doing so twice isn't the same as once."""
     removes: tuple[str, ...] = ()
     packages: tuple[Word, ...] = ()
     """The words that name packages of the distribution to install."""
@@ -523,7 +525,7 @@ def interpret(
     command: Command, scope: Scope, interpreters: Sequence[Interpreter], item: Item, depth: int = 0
 ) -> Effect:
     """Return what one simple command does, redirections included."""
-    from msrefactor.commands import interpret_common, redirect_writes
+    from msrefactor.commands import appended_files, interpret_common, redirect_writes
 
     written = redirect_writes(command, scope)
     words = unwrapped(command.words, scope)
@@ -533,7 +535,7 @@ def interpret(
         if written is None:
             return Effect(Role.OPAQUE, why="a redirection to a path that isn't known")
         if written:
-            return Effect(Role.SETUP, writes=written)
+            return Effect(Role.SETUP, writes=written, appends=appended_files(command, scope))
         return Effect(Role.NAVIGATE if command.assignments else Role.NOTHING)
     inner = replace(
         scope,
@@ -559,7 +561,13 @@ def interpret(
     if written is None and effect.role < Role.OPAQUE:
         return Effect(Role.OPAQUE, tool=effect.tool, why="a redirection to a path that isn't known")
     if written:
-        effect = replace(effect, role=max(effect.role, Role.SETUP), writes=(*effect.writes, *written))
+        added = appended_files(command, scope)
+        effect = replace(
+            effect,
+            role=max(effect.role, Role.SETUP),
+            writes=(*effect.writes, *written),
+            appends=(*effect.appends, *added),
+        )
     return effect
 
 
@@ -647,6 +655,7 @@ def _together(effects: Sequence[Effect], name: str, path: str | None) -> Effect:
         reads=(*((path,) if path else ()), *(read for effect in effects for read in effect.reads)),
         reads_only=all(effect.reads_only or effect.role < Role.BUILD for effect in effects),
         writes=tuple(written for effect in effects for written in effect.writes),
+        appends=tuple(added for effect in effects for added in effect.appends),
         removes=tuple(removed for effect in effects for removed in effect.removes),
         users=tuple(user for effect in effects for user in effect.users),
         homes=tuple(home for effect in effects for home in effect.homes),

@@ -79,7 +79,7 @@ def apply(view: View) -> Outcome:
     chosen = _only(plans)
     if not isinstance(chosen, SplitPlan):
         return chosen
-    most = chosen.saved_mb + _installed_mb(facts)
+    most = chosen.saved_mb + _installed_mb(facts, chosen.build_packages)
     if chosen.level is Level.SHARED and _is_small(most, facts):
         return _nothing_to_gain(most)
     opaque = _opaque(view, facts)
@@ -205,7 +205,8 @@ def _unfit(view: View, facts: StageFacts) -> Outcome | None:
     if facts.base.system == "windows":
         return Refused("windows", f"{facts.base.reference.text} is a Windows image", (_from(view, stage),))
     keywords = {instruction.keyword for instruction in stage.instructions}
-    if not keywords & {"CMD", "ENTRYPOINT"}:
+    if not keywords & {"CMD", "ENTRYPOINT"} and not facts.base.exposed:
+        # a base that listens, such as php:8-apache, is started as it is
         return Unchanged("no command is started: it is an image for others to build on")
     if "RUN" not in keywords:
         return Unchanged("nothing is built")
@@ -274,7 +275,7 @@ def _dropped_mb(slices: Slices, runtime: BaseImage) -> float:
     return total
 
 
-def _installed_mb(facts: StageFacts) -> float:
+def _installed_mb(facts: StageFacts, build_packages: frozenset[str]) -> float:
     """Return what all packages weigh that only builds may need: the most that leaving them out can save."""
     release = facts.base.release or (facts.base.releases[-1] if facts.base.releases else "")
     removed = removed_packages(facts.facts)
@@ -293,7 +294,7 @@ def _installed_mb(facts: StageFacts) -> float:
         for name in call.names if call.action == "install" else ():
             if name is not None and bare_name(name) in at_once:
                 continue
-            if name is None or not fate(name, facts.base, removed).is_kept:
+            if name is None or name in build_packages or not fate(name, facts.base, removed).is_kept:
                 total += knowledge.installed_size_mb(name or "", release) or 50.0
     return total
 

@@ -99,7 +99,15 @@ def roles_of(question: Question) -> Roles:
             ):
                 continue  # what it points to needn't be there yet, and comes by its own name
             is_in_place = all(any(is_under(path, read) for read in reads) for path in writes)
-            if lacking or (from_builder and not is_in_place):
+            # what is copied has the addition already where the builder runs the command too
+            is_added_to = any(
+                is_under(path, tree)
+                for effect in item.effects
+                for path in effect.appends
+                for tree in builder_only
+                if tree not in SYSTEM_FOLDERS
+            )
+            if lacking or is_added_to or (from_builder and not is_in_place):
                 turned.add(place)
                 builder_only.extend(writes)
     return Roles(frozenset(turned), frozenset(ignored), question.plan.replayed)
