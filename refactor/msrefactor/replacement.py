@@ -12,7 +12,7 @@ from msrefactor.contract import Config, effective_config
 from msrefactor.model import Replacement, View
 from msrefactor.tree import Dockerfile, Stage
 
-_DEFAULT_PORTS = {"serve": 3000, "http-server": 8080, "vite preview": 4173}
+_DEFAULT_PORTS = {"serve": {3000, 5000}, "http-server": {8080}, "vite preview": {4173}}
 """Where these listen when nobody says."""
 
 
@@ -80,7 +80,7 @@ def _known_ports(before: View, old: Config, replacement: Replacement) -> frozens
             for file in before.context.files("")
             if file.rpartition("/")[2] == "package.json" and "node_modules/" not in file
         )
-    found = {_DEFAULT_PORTS.get(replacement.tool, 0)}
+    found = set(_DEFAULT_PORTS.get(replacement.tool, ()))
     for text in texts:
         digits = "".join(char if char.isascii() and char.isdigit() else " " for char in text)
         found.update(int(number) for number in digits.split() if len(number) < 6)

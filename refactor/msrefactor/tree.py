@@ -364,7 +364,7 @@ class Stage:
         words = first.words
         if len(words) == 3:
             return self.replace(0, first.replaced([(words[2].start, words[2].end, name)]))
-        keyword = "as" if first.keyword_text.islower() else "AS"
+        keyword = "AS" if first.keyword_text.isupper() else "as"
         return self.replace(0, first.replaced([(words[0].end, words[0].end, f" {keyword} {name}")]))
 
     def with_image(self, image: str) -> Stage:

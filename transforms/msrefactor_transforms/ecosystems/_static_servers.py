@@ -43,13 +43,33 @@ def server_of(
 
 
 def _too_old(facts: StageFacts, launch: Launch, name: str, version: str) -> Refused | None:
-    package = package_at(launch.cwd, facts.end)
-    if not version and package is not None:
-        version = {**package.dev_dependencies, **package.dependencies}.get(name, "")
-    major = version.lstrip("^~>=v ").partition(".")[0]
-    if major.isdigit() and int(major) < _FIRST_MEASURED[name]:
-        return _refused(launch, f"{name} {version} answers in other ways than later versions")
+    major = _major(version) if version else _version(facts, launch, name)
+    if major is not None and major < _FIRST_MEASURED[name]:
+        return _refused(launch, f"{name} {major} answers in other ways than later versions")
     return None
+
+
+def _major(version: str) -> int | None:
+    major = version.lstrip("^~>=v ").partition(".")[0]
+    return int(major) if major.isascii() and major.isdigit() else None
+
+
+def _version(facts: StageFacts, launch: Launch, name: str) -> int | None:
+    """Return the major version of a package, where the command, an installation or package.json says it."""
+    word = posixpath.basename(launch.words[0])
+    if word.startswith(f"{name}@"):
+        return _major(word.partition("@")[2])
+    for fact in facts.runs():
+        script = fact.script
+        for item in script.items if script is not None else ():
+            for command in item.commands:
+                for argument in command.arguments:
+                    if (argument.literal or "").startswith(f"{name}@"):
+                        return _major((argument.literal or "").partition("@")[2])
+    package = package_at(launch.cwd, facts.end)
+    if package is None:
+        return None
+    return _major({**package.dev_dependencies, **package.dependencies}.get(name, ""))
 
 
 def _refused(launch: Launch, detail: str, remedy: str = "") -> Refused:
@@ -158,8 +178,11 @@ def _serve(
     if len(listen) > 1:
         return _refused(launch, "serve listens in several places")
     address = "::"
+    default = _default_port(facts, launch)
+    if isinstance(default, Refused):
+        return default
     if not listen:
-        port = _read_from_environment(launch, environment, 3000)
+        port = _read_from_environment(launch, environment, default)
     else:
         text = listen[0]
         if text.startswith("tcp:"):
@@ -185,6 +208,29 @@ def _serve(
         is_quiet=options.has("--no-request-logging"),
     )
     return _with_configuration(facts, launch, server, options.last("--config"))
+
+
+def _default_port(facts: StageFacts, launch: Launch) -> int | Refused:
+    """Return where serve listens when nobody says: 5000 before version 14, then 3000."""
+    version = _version(facts, launch, "serve")
+    if version is not None:
+        return 3000 if version >= 14 else 5000
+    exposed = {
+        word.text.partition("/")[0]
+        for fact in facts.facts
+        if fact.keyword == "EXPOSE"
+        for word in fact.instruction.words
+    }
+    has_port = any("PORT" in name for name in (*launch.environment, *facts.end.variables)) or any(
+        word.startswith(("-l", "-p", "--listen", "--port")) for word in launch.words
+    )
+    if "5000" in exposed and "3000" not in exposed and not has_port:
+        return _refused(
+            launch,
+            "the file exposes port 5000, where serve listened before version 14; it listens on 3000 now",
+            "write the port: serve -l 5000",
+        )
+    return 3000
 
 
 def _with_configuration(

@@ -106,6 +106,7 @@ def _body(server: StaticServer) -> Iterable[str]:
     yield f"root {server.folder};"
     yield "absolute_redirect off;"
     yield "server_tokens off;"
+    yield "log_not_found off;"
     if server.is_quiet:
         yield "access_log off;"
     yield "include /etc/nginx/mime.types;"
