@@ -38,6 +38,10 @@ def replacement_findings(before: View, after: Dockerfile, replacement: Replaceme
         replacement.port
     ):
         yield f"check-failed: {replacement.port_variable} isn't {replacement.port}"
+    was_root = old.user.split(":")[0] in ("root", "0", "")
+    is_other = old.user.replace(":", "").isdigit() and replacement.user not in (None, old.user)
+    if was_root != (replacement.user is None) or is_other:
+        yield f"check-failed: the user {old.user} became {replacement.user}"
     roots = [line.split()[1].rstrip(";") for line in lines if line.startswith("root ")]
     if roots != [replacement.folder]:
         yield f"check-failed: nginx hands out {', '.join(roots) or 'nothing'} and not {replacement.folder}"

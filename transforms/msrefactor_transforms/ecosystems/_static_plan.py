@@ -7,6 +7,7 @@ entrypoint fills it in.
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 
 from msrefactor.code.shell import starts_in
@@ -185,6 +186,10 @@ def _user(view: View, facts: StageFacts) -> str | Refused | None:
         return name
     if facts.base.family == "node" and name in _NODE_USERS:
         return _NODE_USERS[name]
+    if any(name in effect.users for _, effect in facts.effects()):
+        chosen = _chosen_id(facts, name)
+        # an id that nobody chose is an id that nobody counts on
+        return f"{chosen}:{chosen}" if chosen else "nginx"
     evidence: tuple[Evidence, ...] = tuple(
         evidence_of(fact.instruction, view.name) for fact in facts.facts if fact.keyword == "USER"
     )
@@ -194,6 +199,22 @@ def _user(view: View, facts: StageFacts) -> str | Refused | None:
         evidence[-1:],
         "name the user by its id (USER 1000)",
     )
+
+
+def _chosen_id(facts: StageFacts, name: str) -> str:
+    """Return the id that the command that makes a user gives it, or ""."""
+    for fact in facts.runs():
+        for item in fact.script.items if fact.script is not None else ():
+            for command in item.commands:
+                words = [word.literal or "" for word in command.words]
+                if name not in words or words[0] not in ("useradd", "adduser"):
+                    continue
+                for option, value in itertools.pairwise(words):
+                    if option in ("-u", "--uid") and value.isdigit():
+                        return value
+                    if option.startswith("--uid=") and option[6:].isdigit():
+                        return option[6:]
+    return ""
 
 
 def _written(view: View, text: str, path: str, folder: str = "") -> str:
