@@ -53,8 +53,9 @@ from msrefactor.model import (
 )
 from msrefactor.tree import Stage
 from msrefactor_transforms.splitting import needs as wants_of
+from msrefactor_transforms.splitting.joining import joined
 from msrefactor_transforms.splitting.packages import bare_name, fate, removed_at_once, removed_packages
-from msrefactor_transforms.splitting.plan import Level, SplitPlan, ecosystems, interpreters
+from msrefactor_transforms.splitting.plan import Ecosystem, Level, SplitPlan, ecosystems, interpreters
 from msrefactor_transforms.splitting.slicing import Slices, split
 
 LEAST_SAVING_MB = 20.0
@@ -76,8 +77,10 @@ def apply(view: View) -> Outcome:
         opaque = _opaque(view, facts)
         if opaque is not None:
             return opaque
-    chosen = _only(plans)
-    if not isinstance(chosen, SplitPlan):
+    if not plans:
+        return Unchanged("nothing is built that the final image could do without")
+    chosen = joined(view, facts, plans)
+    if isinstance(chosen, Refused):
         return chosen
     most = chosen.saved_mb + _installed_mb(facts, chosen.build_packages)
     if chosen.level is Level.SHARED and _is_small(most, facts):
@@ -88,11 +91,11 @@ def apply(view: View) -> Outcome:
     return _split(view, facts, chosen)
 
 
-def _plans(view: View, facts: StageFacts) -> list[SplitPlan | Refused]:
+def _plans(view: View, facts: StageFacts) -> list[tuple[Ecosystem, SplitPlan | Refused]]:
     """Return what the languages say; a last resort is asked where none of them builds anything."""
     for is_last_resort in (False, True):
         asked = (one for one in ecosystems() if one.is_last_resort is is_last_resort)
-        plans = [plan for one in asked if (plan := one.plan(view, facts)) is not None]
+        plans = [(one, plan) for one in asked if (plan := one.plan(view, facts)) is not None]
         if plans:
             return plans
     return []
@@ -211,19 +214,6 @@ def _unfit(view: View, facts: StageFacts) -> Outcome | None:
     if "RUN" not in keywords:
         return Unchanged("nothing is built")
     return None
-
-
-def _only(plans: list[SplitPlan | Refused]) -> SplitPlan | Outcome:
-    """Return the one plan there is, or why there isn't one."""
-    if not plans:
-        return Unchanged("nothing is built that the final image could do without")
-    if len(plans) == 1:
-        return plans[0]
-    refusals = [plan for plan in plans if isinstance(plan, Refused)]
-    if refusals:
-        return refusals[0]
-    names = [plan.ecosystem for plan in plans if isinstance(plan, SplitPlan)]
-    return Refused("ambiguous-ecosystem", f"it builds {' and '.join(names)}")
 
 
 def _holds_build_tools(facts: StageFacts) -> bool:

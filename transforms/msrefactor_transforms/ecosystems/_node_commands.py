@@ -11,6 +11,7 @@ from msrefactor.code.shell import starts_in
 from msrefactor.commands import option_value
 from msrefactor.facts import Effect, Role, Scope, is_under
 from msrefactor.shell import Command
+from msrefactor_transforms.ecosystems._node_outputs import outputs
 from msrefactor_transforms.ecosystems._node_projects import (
     GLOBAL_PACKAGES,
     HOOKS,
@@ -356,7 +357,7 @@ def _script(manager: str, name: str | None, folder: str, scope: Scope) -> Effect
         tool=manager,
         reads=(folder, *_global_reads((manager, *names))),
         reads_only=True,
-        writes=(output,) if output else (folder,),
+        writes=(output,) if output else outputs(programs, folder, package, scope) or (folder,),
         why=f"what `{manager} run {name}` writes",
         detail=NodeBuild(folder, output),
     )
@@ -410,6 +411,9 @@ def _tool(words: Sequence[str | None], scope: Scope) -> Effect | None:
         return Effect(Role.BUILD, tool=tool, reads=reads, reads_only=True, writes=(folder,),
                       why="the generated Prisma client", detail=NodeBuild(folder))  # fmt: skip
     if tool in _BUILDERS:
-        return Effect(Role.BUILD, tool=tool, reads=reads, reads_only=True, writes=(folder,),
+        package = package_at(folder, scope)
+        known = tuple(word or "?" for word in (tool, *words[1:]))
+        written = outputs((known,), folder, package, scope) if package is not None else None
+        return Effect(Role.BUILD, tool=tool, reads=reads, reads_only=True, writes=written or (folder,),
                       why=f"what {tool} writes", detail=NodeBuild(folder))  # fmt: skip
     return None

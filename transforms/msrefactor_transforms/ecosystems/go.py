@@ -187,4 +187,4 @@ def _provided(command: str, outputs: Sequence[str], artifacts: Sequence[Artifact
     return None
 
 
-ECOSYSTEM = Ecosystem("go", interpret, plan)
+ECOSYSTEM = Ecosystem("go", interpret, plan, images=frozenset({"golang"}))

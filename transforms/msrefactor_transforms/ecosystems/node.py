@@ -26,6 +26,7 @@ from msrefactor_transforms.ecosystems._node_projects import (
     package_of,
 )
 from msrefactor_transforms.ecosystems._node_pruning import build_files, compiled_sources, pruning
+from msrefactor_transforms.ecosystems._node_spared import PACKAGES, PROGRAMS, spared
 from msrefactor_transforms.ecosystems._node_starts import development, started
 from msrefactor_transforms.ecosystems._node_system import build_packages, installed_packages, listed_packages
 from msrefactor_transforms.ecosystems._static_plan import site_plan
@@ -250,4 +251,13 @@ def _modules_place(final: StageFacts, copies: Sequence[Copied], index: int, fold
     return posixpath.join(final.end.cwd, "node_modules")
 
 
-ECOSYSTEM = Ecosystem("node", interpret, plan, missing)
+ECOSYSTEM = Ecosystem(
+    "node",
+    interpret,
+    plan,
+    missing,
+    programs=PROGRAMS,
+    packages=PACKAGES,
+    code=_code_needs,
+    spared=spared,
+)

@@ -146,4 +146,10 @@ def _installer_binaries(view: View, facts: StageFacts) -> set[str]:
     return found
 
 
-ECOSYSTEM = Ecosystem("python", interpret, plan, missing)
+_PROGRAMS = frozenset(
+    "python pypy pip gunicorn uvicorn flask celery hypercorn daphne waitress-serve uwsgi alembic "
+    "django-admin streamlit fastapi honcho dramatiq rq huey mkdocs ansible scrapy airflow gradio chainlit "
+    "litestar granian poetry pipenv uv".split()
+)
+
+ECOSYSTEM = Ecosystem("python", interpret, plan, missing, programs=_PROGRAMS, code=_code_needs)

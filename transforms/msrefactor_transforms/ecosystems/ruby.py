@@ -256,4 +256,9 @@ def _started(view: View, facts: StageFacts) -> Refused | None:
     return None
 
 
-ECOSYSTEM = Ecosystem("ruby", interpret, plan)
+_PROGRAMS = frozenset(
+    "ruby jruby bundle bundler rails rake puma unicorn thin rackup sidekiq foreman passenger jekyll irb gem "
+    "falcon iodine resque good_job clockwork hanami middleman".split()
+)
+
+ECOSYSTEM = Ecosystem("ruby", interpret, plan, programs=_PROGRAMS, code=_code_needs)

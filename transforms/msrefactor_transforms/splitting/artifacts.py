@@ -71,6 +71,7 @@ def _outputs(question: Question, roles: Roles) -> tuple[Artifact, ...]:
                     raise question.obstacle(effect.refusal.code, effect.refusal.detail, fact)
                 for path in effect.writes:
                     is_lost = is_waste(path) or path in question.plan.unneeded
+                    is_lost = is_lost or any(is_under(path, tree) for tree in question.plan.tools)
                     if is_lost or _is_removed_later(question, path, fact.index, position):
                         continue
                     if not _is_only_passed_on(question, path, fact.index):

@@ -44,6 +44,11 @@ def builder_stage(question: Question, roles: Roles, cut: Cut) -> tuple[Instructi
             edits = plan.edits.get(index)
             built.append(kept[index].replaced(list(edits)) if edits else kept[index])
     built.extend(question.instruction(text) for text in plan.build_epilogue)
+    removed = [path for path in plan.removed if any(_is_inside(path, a.path) for a in cut.artifacts)]
+    if removed:
+        cwd = facts[cut.last + 1].scope.cwd if cut.last + 1 < len(facts) else question.facts.end.cwd
+        names = [posixpath.relpath(path, cwd) if _is_inside(path, cwd) else path for path in removed]
+        built.append(question.instruction(f"RUN rm -rf {' '.join(names)}\n"))
     return tuple(built)
 
 
@@ -224,6 +229,10 @@ def _narrowed(question: Question, fact: Fact, files: set[str]) -> Instruction | 
         return None
     blank = question.newline if has_blank_line(fact.instruction) else ""
     return made.with_leading(blank)
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    return folder not in (path, "/") and is_under(path, folder)
 
 
 def _holds(placed: Placed, path: str) -> bool:

@@ -10,7 +10,7 @@ from msrefactor.commands import PackageCall
 from msrefactor.facts import Effect, Fact
 from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import BaseImage
-from msrefactor.shell import Script, Word
+from msrefactor.shell import Item, Script, Word
 from msrefactor.tree import Instruction, Token
 from msrefactor_transforms.splitting.dividing import Mapper
 
@@ -168,6 +168,17 @@ def subtracted(
     return Subtracted(instruction.without_words(gone) if gone else instruction, tuple(fates))
 
 
+def emptied(before: Script, after: Script) -> tuple[int, ...]:
+    """Return the positions of the installs that named packages before and name none now."""
+    if len(before.items) != len(after.items):
+        return ()
+    return tuple(
+        position
+        for position, (old, new) in enumerate(zip(before.items, after.items, strict=True))
+        if any(True for _ in _words_of(old)) and not any(True for _ in _words_of(new))
+    )
+
+
 def _listed(instruction: Instruction, start: int, end: int, names: Sequence[str]) -> str:
     """Return names as the author lists them: one a line where the word stands alone on its line."""
     source = instruction.source
@@ -196,22 +207,26 @@ def _without_spans(instruction: Instruction, gone: Sequence[Token]) -> Instructi
 
 def _package_words(script: Script) -> Iterable[tuple[Word, str | None]]:
     """Yield the words that name packages, with their names where they are literal."""
+    for item in script.items:
+        yield from _words_of(item)
+
+
+def _words_of(item: Item) -> Iterable[tuple[Word, str | None]]:
     from msrefactor.commands import interpret_common
     from msrefactor.context import BuildContext
     from msrefactor.facts import Scope
     from msrefactor.knowledge.images import describe
 
+    if item.kind != "command":
+        return
     scope = Scope(describe("debian"), BuildContext.unknown())
-    for item in script.items:
-        if item.kind != "command":
+    for command in item.commands:
+        name = command.name
+        if name not in ("apt-get", "apt", "aptitude", "apk", "yum", "dnf", "microdnf", "zypper", "tdnf"):
             continue
-        for command in item.commands:
-            name = command.name
-            if name not in ("apt-get", "apt", "aptitude", "apk", "yum", "dnf", "microdnf", "zypper", "tdnf"):
-                continue
-            effect = interpret_common(command, scope.values(command.words), scope, item)
-            if isinstance(effect.detail, PackageCall) and effect.detail.action == "install":
-                yield from zip(effect.packages, effect.detail.names, strict=True)
+        effect = interpret_common(command, scope.values(command.words), scope, item)
+        if isinstance(effect.detail, PackageCall) and effect.detail.action == "install":
+            yield from zip(effect.packages, effect.detail.names, strict=True)
 
 
 def with_packages(instruction: Instruction, names: Sequence[str]) -> Instruction | None:

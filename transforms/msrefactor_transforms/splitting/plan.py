@@ -7,11 +7,12 @@ import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from msrefactor.code.needs import EMPTY, CodeNeeds
-from msrefactor.facts import Interpreter, StageFacts
+from msrefactor.facts import Effect, Interpreter, Scope, StageFacts
 from msrefactor.model import Evidence, Refused, Replacement, View
+from msrefactor.shell import Command
 
 
 class Level(enum.Enum):
@@ -63,6 +64,8 @@ class SplitPlan:
     """Index of the instruction that the prelude goes before."""
     build_epilogue: tuple[str, ...] = ()
     """Instructions to put into the builder after the last instruction of the build."""
+    removed: tuple[str, ...] = ()
+    """Folders that the builder removes in the end where an artifact holds them."""
     runtime_prelude: tuple[str, ...] = ()
     """Instructions to put into the final stage before its first artifact."""
     has_libraries: bool = False
@@ -72,6 +75,9 @@ class SplitPlan:
     dropped: tuple[str, ...] = ()
     """Folders of the image that hold only what the build reads: copies of the context into them aren't
     replayed. What runs needs of them is in `artifacts`."""
+    tools: tuple[str, ...] = ()
+    """Paths of the image that hold tools which only the build starts: a compiler unpacked there, a package
+    manager copied from another image. Nothing of them is in the final stage, nor a link to one."""
     build_files: frozenset[str] = frozenset()
     """Files of the image that only the build reads, proved not to be needed by what runs."""
     build_environment: frozenset[str] = frozenset()
@@ -136,6 +142,27 @@ def _nothing_missing(view: View, stages: Sequence[StageFacts]) -> Sequence[Missi
 
 
 @dataclass(frozen=True, slots=True)
+class Spared:
+    """What the final stage does without where an ecosystem builds something and nothing of it is started."""
+
+    dropped: tuple[str, ...] = ()
+    """Folders that only its build reads, as in `SplitPlan.dropped`."""
+    unneeded: frozenset[str] = frozenset()
+    """Outputs of its commands that only its own tools read."""
+    removed: tuple[str, ...] = ()
+    """Folders that the builder removes in the end where one that is copied holds them."""
+    saved_mb: float = 0.0
+
+
+def _nothing_spared(view: View, facts: StageFacts, code: CodeNeeds) -> Spared:
+    return Spared()
+
+
+def _no_code(view: View, facts: StageFacts) -> CodeNeeds:
+    return EMPTY
+
+
+@dataclass(frozen=True, slots=True)
 class Ecosystem:
     """A language's knowledge: what its commands do, and what a running program of it needs."""
 
@@ -145,6 +172,17 @@ class Ecosystem:
     """None: nothing of this ecosystem is built here."""
     missing: Callable[[View, Sequence[StageFacts]], Sequence[Missing] | Refused] = _nothing_missing
     """What the last of several stages lacks of what the earlier ones installed."""
+    programs: frozenset[str] = frozenset()
+    """Commands that only run with this language's interpreter: the interpreter itself, servers and task
+    runners. Empty for a language whose programs run alone. `python3.12` counts as `python`."""
+    packages: frozenset[str] = frozenset()
+    """Packages of the distributions that serve nothing but this language."""
+    images: frozenset[str] = frozenset()
+    """Families of base images whose tools are copied to other images; its own name where it is empty."""
+    code: Callable[[View, StageFacts], CodeNeeds] = _no_code
+    """What the source of this language in the image uses at run time, whatever is built of it."""
+    spared: Callable[[View, StageFacts, CodeNeeds], Spared] = _nothing_spared
+    """What the final stage does without where nothing of it is started; `code` is what the others use."""
     is_last_resort: bool = False
     """Whether it knows tools that all languages use (`make`): the others are asked first, and its plan
     counts only where no other has one."""
@@ -163,6 +201,14 @@ def ecosystems() -> tuple[Ecosystem, ...]:
     return tuple(sorted(found, key=lambda ecosystem: (ecosystem.is_last_resort, ecosystem.name)))
 
 
+@functools.cache
 def interpreters() -> tuple[Interpreter, ...]:
-    """Return the interpreters of all ecosystems."""
-    return tuple(ecosystem.interpret for ecosystem in ecosystems())
+    """Return the interpreters of all ecosystems; their effects carry the ecosystem's name."""
+    return tuple(functools.partial(_named, ecosystem) for ecosystem in ecosystems())
+
+
+def _named(ecosystem: Ecosystem, command: Command, argv: Sequence[str | None], scope: Scope) -> Effect | None:
+    effect = ecosystem.interpret(command, argv, scope)
+    if effect is None or effect.ecosystem:
+        return effect
+    return replace(effect, ecosystem=ecosystem.name)

@@ -74,6 +74,10 @@ def roles_of(question: Question) -> Roles:
             reads = [path for effect in item.effects for path in effect.reads]
             writes = [path for effect in item.effects for path in effect.writes]
             lacking = [effect.tool for effect in item.effects if not _has_tool(question, effect)]
+            if _is_of_tools(question, reads, writes):
+                turned.add(place)
+                ignored.add(place)
+                continue
             own = [path for path in writes if path not in ("/etc/passwd", "/etc/group")]
             if lacking and question.runtime.family == "scratch" and len(own) < len(writes):
                 # users come with the copied /etc/passwd, if one is named at all
@@ -120,6 +124,11 @@ def _is_symbolic_link(item: ItemFact) -> bool:
     return any(
         word.text.startswith("-") and "s" in word.text.lstrip("-")[:3] for word in item.item.commands[0].words
     )
+
+
+def _is_of_tools(question: Question, reads: Iterable[str], writes: Iterable[str]) -> bool:
+    """Whether a command sets up, or links to, what only the build starts."""
+    return any(is_under(path, tree) for path in (*reads, *writes) for tree in question.plan.tools)
 
 
 def _has_tool(question: Question, effect: Effect) -> bool:

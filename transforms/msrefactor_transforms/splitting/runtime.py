@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from msrefactor import variables
 from msrefactor.commands import PackageCall, is_waste
 from msrefactor.facts import Fact, ItemFact, Placed, Role, is_under, overlaps, script_of
+from msrefactor.shell import Script
 from msrefactor.tree import Instruction
 from msrefactor_transforms.splitting.artifacts import Cut, source_of
 from msrefactor_transforms.splitting.builder import CONFIGURATION
@@ -16,6 +17,7 @@ from msrefactor_transforms.splitting.dividing import kept_items
 from msrefactor_transforms.splitting.packages import (
     Fate,
     bare_name,
+    emptied,
     fate,
     install_run,
     subtracted,
@@ -182,6 +184,8 @@ def _is_replayed_copy(question: Question, cut: Cut, fact: Fact) -> bool:
         names = [
             posixpath.join(fact.destination, posixpath.basename(w.text)) for w in fact.instruction.words[:-1]
         ]
+        if all(any(is_under(name, tree) for tree in question.plan.tools) for name in names):
+            return False
         if (
             all(name in question.plan.build_files for name in (*names,))
             or fact.destination in question.plan.build_files
@@ -467,7 +471,20 @@ def _reduced(question: Question, fact: Fact, instruction: Instruction, tally: Ta
     )
     tally.fates.extend(result.fates)
     tally.have.extend(package for one in result.fates for package in one.runtime)
-    return result.instruction
+    return _without_empty(fact, script, result.instruction) if result.instruction is not None else None
+
+
+def _without_empty(fact: Fact, before: Script, reduced: Instruction) -> Instruction:
+    """Return the RUN without the installs of which no package is left, where others have some."""
+    after, spans = script_of(reduced, fact.scope)
+    if after is None or spans is None:
+        return reduced
+    gone = emptied(before, after)
+    kept = [position for position in range(len(after.items)) if position not in gone]
+    joints = {item.separator for item in after.items[:-1]}
+    if not gone or not kept or not joints <= {"&&", ";", "\n"}:
+        return reduced
+    return kept_items(reduced, after, spans, kept)
 
 
 def _is_ldconfig(item: ItemFact) -> bool:
