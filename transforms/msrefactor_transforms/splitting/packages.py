@@ -39,8 +39,13 @@ def bare_name(name: str) -> str:
     return name.partition(":")[0]
 
 
-def fate(name: str, base: BaseImage, removed: frozenset[str]) -> Fate:
-    """Return what the final stage installs for a package of the author's list."""
+def fate(
+    name: str, base: BaseImage, removed: frozenset[str], build_only: frozenset[str] = frozenset()
+) -> Fate:
+    """Return what the final stage installs for a package of the author's list.
+
+    `build_only`: packages that are proved to serve this build only.
+    """
     bare = bare_name(name)
     if bare in removed or name in removed:
         return Fate(name, (), "the Dockerfile itself removes it again")
@@ -53,6 +58,8 @@ def fate(name: str, base: BaseImage, removed: frozenset[str]) -> Fate:
         if not runtime:
             return Fate(name, (), "it has headers only")
         return Fate(name, runtime, f"{bare} is for building, {' '.join(runtime)} for running")
+    if bare in build_only:
+        return Fate(name, (), "only the build uses it")
     return Fate(name, (name,), "it may be needed")
 
 
@@ -141,9 +148,7 @@ def subtracted(
         if name is None:
             left += 1
             continue
-        result = fate(name, base, removed)
-        if result.is_kept and bare_name(name) in build_only:
-            result = Fate(name, (), "only the build uses it")
+        result = fate(name, base, removed, build_only)
         fates.append(result)
         start, end = spans(word.start, word.end)
         new = [package for package in result.runtime if package not in have]
@@ -166,17 +171,6 @@ def subtracted(
     if instruction.heredocs:
         return Subtracted(_without_spans(instruction, gone), tuple(fates))
     return Subtracted(instruction.without_words(gone) if gone else instruction, tuple(fates))
-
-
-def emptied(before: Script, after: Script) -> tuple[int, ...]:
-    """Return the positions of the installs that named packages before and name none now."""
-    if len(before.items) != len(after.items):
-        return ()
-    return tuple(
-        position
-        for position, (old, new) in enumerate(zip(before.items, after.items, strict=True))
-        if any(True for _ in _words_of(old)) and not any(True for _ in _words_of(new))
-    )
 
 
 def _listed(instruction: Instruction, start: int, end: int, names: Sequence[str]) -> str:

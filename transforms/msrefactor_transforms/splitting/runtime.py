@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from msrefactor import variables
 from msrefactor.commands import PackageCall, is_waste
 from msrefactor.facts import Fact, ItemFact, Placed, Role, is_under, overlaps, script_of
-from msrefactor.shell import Script
 from msrefactor.tree import Instruction
 from msrefactor_transforms.splitting.artifacts import Cut, source_of
 from msrefactor_transforms.splitting.builder import CONFIGURATION
@@ -17,7 +16,6 @@ from msrefactor_transforms.splitting.dividing import kept_items
 from msrefactor_transforms.splitting.packages import (
     Fate,
     bare_name,
-    emptied,
     fate,
     install_run,
     subtracted,
@@ -288,7 +286,10 @@ def _without_empty_installs(question: Question, fact: Fact, keep: Sequence[int],
     for position in empty:
         for effect in fact.items[position].effects:
             if is_install(effect):
-                tally.fates.extend(fate(name, question.facts.base, removed) for name in effect.detail.names)
+                tally.fates.extend(
+                    fate(name, question.facts.base, question.removed, question.plan.build_packages)
+                    for name in effect.detail.names
+                )
     return [position for position in keep if position not in empty]
 
 
@@ -453,8 +454,8 @@ def _reduced(question: Question, fact: Fact, instruction: Instruction, tally: Ta
     script, spans = script_of(instruction, fact.scope)
     if script is None or spans is None:
         names = [n for e in fact.effects if is_install(e) for n in e.detail.names if n]
-        removed = question.removed | question.plan.build_packages
-        fates = [fate(name, question.facts.base, removed) for name in names]
+        build_only = question.plan.build_packages
+        fates = [fate(name, question.facts.base, question.removed, build_only) for name in names]
         if any(not one.is_kept for one in fates):
             raise question.obstacle("opaque-step", "the packages of this RUN can't be taken apart", fact)
         tally.fates.extend(fates)
@@ -471,20 +472,7 @@ def _reduced(question: Question, fact: Fact, instruction: Instruction, tally: Ta
     )
     tally.fates.extend(result.fates)
     tally.have.extend(package for one in result.fates for package in one.runtime)
-    return _without_empty(fact, script, result.instruction) if result.instruction is not None else None
-
-
-def _without_empty(fact: Fact, before: Script, reduced: Instruction) -> Instruction:
-    """Return the RUN without the installs of which no package is left, where others have some."""
-    after, spans = script_of(reduced, fact.scope)
-    if after is None or spans is None:
-        return reduced
-    gone = emptied(before, after)
-    kept = [position for position in range(len(after.items)) if position not in gone]
-    joints = {item.separator for item in after.items[:-1]}
-    if not gone or not kept or not joints <= {"&&", ";", "\n"}:
-        return reduced
-    return kept_items(reduced, after, spans, kept)
+    return result.instruction
 
 
 def _is_ldconfig(item: ItemFact) -> bool:
