@@ -12,7 +12,7 @@ from msrefactor.contract import Config, effective_config
 from msrefactor.model import Replacement, View
 from msrefactor.tree import Dockerfile, Stage
 
-_DEFAULT_PORTS = {"serve": {3000, 5000}, "http-server": {8080}, "vite preview": {4173}}
+_DEFAULT_PORTS = {"serve": {3000, 5000}, "http-server": {8080}, "vite preview": {4173}, "nginx": {80}}
 """Where these listen when nobody says."""
 
 

@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from msrefactor.facts import StageFacts
+from msrefactor.commands import PackageCall
+from msrefactor.facts import StageFacts, is_under
 from msrefactor.model import Refused
 from msrefactor_transforms.ecosystems._node_projects import package_at
 from msrefactor_transforms.ecosystems._static_site import Answers, StaticServer
 from msrefactor_transforms.ecosystems._static_starts import Launch
 
+_EVERYWHERE = "*"
 _PACKAGES = {"serve": "serve", "http-server": "http-server", "hs": "http-server", "vite": "vite"}
 _FIRST_MEASURED = {"serve": 10, "http-server": 0, "vite": 3}
 """The first major version that answers as described here."""
@@ -29,6 +31,8 @@ def server_of(
     """Return the static server that a command line starts; None: it starts something else."""
     word = posixpath.basename(launch.words[0]) if not launch.words[0].startswith("@") else launch.words[0]
     name, _, version = word.partition("@")
+    if launch.words == ("nginx", "-g", "daemon off;"):
+        return _by_hand(facts, launch)
     if name not in _PACKAGES or (name == "vite" and launch.words[1:2] != ("preview",)):
         return None
     settings = {**environment, **launch.environment}
@@ -119,6 +123,22 @@ def _read_from_environment(launch: Launch, environment: Mapping[str, str], defau
         return _port(launch, launch.environment["PORT"], environment)
     value = environment.get("PORT", "") or str(default)
     return _Port(int(value), "PORT") if value.isdigit() and 0 < int(value) < 65536 else None
+
+
+def _by_hand(facts: StageFacts, launch: Launch) -> StaticServer | None:
+    """Return Debian's own nginx, where nobody told it anything: it hands out /var/www/html on port 80."""
+    installed = any(
+        isinstance(effect.detail, PackageCall)
+        and effect.detail.action == "install"
+        and "nginx" in effect.detail.names
+        for _, effect in facts.effects()
+    )
+    touched = [path for _, effect in facts.effects() for path in (*effect.writes, *effect.removes)]
+    touched.extend(placed.destination for fact in facts.facts for placed in fact.placed)
+    touched.extend(fact.destination for fact in facts.facts if fact.destination is not None)
+    if facts.base.system != "debian" or not installed or any(is_under(path, "/etc") for path in touched):
+        return None
+    return StaticServer("nginx", "/var/www/html", 80, Answers.FILES, launch.evidence, address=_EVERYWHERE)
 
 
 # ---------------------------------------------------------------------------------------------------- serve

@@ -24,6 +24,8 @@ class Answers(enum.Enum):
     """Pages may go without their extension; folders are listed."""
     PREVIEW = "vite preview"
     """Files and pages as they lie there, index.html where nothing is."""
+    FILES = "files"
+    """Files and folders with an index.html, as nginx does it unasked."""
     HISTORY = "history fallback"
     """Files as they lie there, index.html where nothing is and the name has no dot."""
 
@@ -41,7 +43,7 @@ class StaticServer:
     port_variable: str = ""
     """The variable that the port is read from when the container starts; `port` is its default."""
     address: str = "::"
-    """Where it listens: `::` and `0.0.0.0` are every address."""
+    """Where it listens: `::`, `0.0.0.0` and `*` (a socket for each of them) are every address."""
     lists_folders: bool = False
     compresses: bool = False
     serves_gz: bool = False
@@ -74,7 +76,7 @@ _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 def nginx_configuration(server: StaticServer) -> str | Refused:
     """Return the `server` block that answers as the old server did."""
-    if not _PLAIN.match(server.folder) or not _PLAIN.match(server.address):
+    if not _PLAIN.match(server.folder) or not (server.address == "*" or _PLAIN.match(server.address)):
         detail = f"{server.folder} can't be written into an nginx configuration"
         return Refused("need-not-found", detail, (server.evidence,))
     for name, value in (*server.headers, ("Cache-Control", server.cache_control)):
@@ -102,10 +104,15 @@ def whole_configuration(server_block: str) -> str:
 
 
 def _body(server: StaticServer) -> Iterable[str]:
-    yield f"listen {_listen(server)};"
+    for listen in _listens(server):
+        yield f"listen {listen};"
     yield f"root {server.folder};"
     yield "absolute_redirect off;"
     yield "server_tokens off;"
+    if server.answers is Answers.FILES:
+        yield "index index.html index.htm;"
+        yield from ("location / {", "    try_files $uri $uri/ =404;", "}")
+        return
     yield "log_not_found off;"
     if server.is_quiet:
         yield "access_log off;"
@@ -182,12 +189,14 @@ def _headers(server: StaticServer) -> Iterable[str]:
         yield f'add_header Cache-Control "{server.cache_control}";'
 
 
-def _listen(server: StaticServer) -> str:
+def _listens(server: StaticServer) -> tuple[str, ...]:
     port = "${" + server.port_variable + "}" if server.port_variable else str(server.port)
     if server.address == "::":
         # one socket for both, as Node opens it
-        return f"[::]:{port} ipv6only=off"
+        return (f"[::]:{port} ipv6only=off",)
+    if server.address == "*":
+        return (port, f"[::]:{port}")
     if server.address == "0.0.0.0":  # noqa: S104 - the old server's own address
-        return port
+        return (port,)
     host = f"[{server.address}]" if ":" in server.address else server.address
-    return f"{host}:{port}"
+    return (f"{host}:{port}",)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from msrefactor.commands import PackageSource
-from msrefactor.facts import StageFacts
+from msrefactor.facts import Fact, StageFacts
 from msrefactor.knowledge.images import BaseImage
 from msrefactor.model import Refused, Removal, View
 from msrefactor.tree import Instruction
@@ -62,7 +62,7 @@ def _slices(question: Question) -> Slices:
     builder = builder_stage(question, roles, cut)
     kept = {instruction.line for instruction in (*builder, *final.instructions)}
     removals = tuple(
-        Removal(fact.line or 0, "nothing in either stage needs it")
+        Removal(fact.line or 0, _reason(question, fact))
         for fact in question.facts.facts[1:]
         if fact.line not in kept
     )
@@ -77,6 +77,16 @@ def _slices(question: Question) -> Slices:
         (*(artifact.path for artifact in cut.artifacts), *_replayed_paths(question, final.instructions)),
         final.packages,
     )
+
+
+def _reason(question: Question, fact: Fact) -> str:
+    """Return why an instruction is in neither stage."""
+    replacement = question.plan.replacement
+    if replacement is not None and fact.keyword in ("CMD", "ENTRYPOINT"):
+        return f"{replacement.command[0]} is started instead"
+    if replacement is not None and fact.index in question.plan.obsolete:
+        return f"only {replacement.tool} needed it, or nobody"
+    return "nothing in either stage needs it"
 
 
 def _check_sources(question: Question) -> None:
