@@ -64,10 +64,13 @@ WASTE = (
 """Folders whose content nobody needs at run time, unless someone says so."""
 
 
+_CACHES = frozenset(".cache .npm .gradle .m2 .sbt .ivy2 .coursier .lein .cpcache".split())
+"""Folders of users and projects where build tools keep what they downloaded."""
+
+
 def is_waste(path: str) -> bool:
     """Whether the path lies in a folder that only ever holds caches, lists, logs or documentation."""
-    parts = path.split("/")
-    return any(is_under(path, folder) for folder in WASTE) or ".cache" in parts or ".npm" in parts
+    return any(is_under(path, folder) for folder in WASTE) or bool(_CACHES & set(path.split("/")))
 
 
 def redirect_writes(command: Command, scope: Scope) -> tuple[str, ...] | None:

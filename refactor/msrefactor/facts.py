@@ -127,9 +127,12 @@ class Scope:
             text, names = word, variables.references(word)
         if "$(" in text or "`" in text or "<(" in text:
             return None
-        if any(name not in self.variables for name in names):
+        known = self.variables
+        if "HOME" in names and self.is_home_known:
+            known = {"HOME": self.home, **known}
+        if any(name not in known for name in names):
             return None
-        return variables.expand(text, self.variables, "\\")
+        return variables.expand(text, known, "\\")
 
     def values(self, words: Iterable[Word]) -> tuple[str | None, ...]:
         """Return the value of each word."""

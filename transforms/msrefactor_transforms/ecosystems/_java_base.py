@@ -101,6 +101,8 @@ def java_of(image: str) -> Java | None:
         return Java("corretto", _major(version), version, is_alpine)
     if base.family in ("maven", "gradle"):
         return _java_of_tool(base.family, words, is_alpine)
+    if base.family in ("sbtscala/scala-sbt", "hseeberger/scala-sbt", "nightscape/scala-mill", "clojure"):
+        return _java_of_scala(words, is_alpine)
     return None
 
 
@@ -143,6 +145,20 @@ def _java_of_tool(family: str, words: Sequence[str], is_alpine: bool) -> Java:
     if not vendor and major is None:
         return Java("unknown", None, "", is_alpine, suite, has_tool=True)
     return Java(vendor or "unknown", major, str(major or ""), is_alpine, suite, has_tool=True)
+
+
+def _java_of_scala(words: Sequence[str], is_alpine: bool) -> Java:
+    """Return the Java of an sbt, mill or Clojure image.
+
+    `eclipse-temurin-jammy-21.0.6_7_1.10.11_2.13.16`, `8u242_1.3.8_2.13.1`, `temurin-21-lein-2.11.2-bookworm`.
+    """
+    parts = [word.partition("_")[0] for word in words]
+    suite = next((part for part in parts if part in _UBUNTU), "")
+    vendor = next((_VENDORS[part] for part in parts[:2] if part in _VENDORS), "")
+    is_versioned = bool(vendor) or bool(words and "_" in words[0])
+    numbers = [part for part in parts if part[:1].isdigit()]
+    major = _major(numbers[0]) if numbers and is_versioned else None
+    return Java(vendor or "openjdk", major, str(major or ""), is_alpine, suite, has_tool=True)
 
 
 def _major(version: str) -> int | None:

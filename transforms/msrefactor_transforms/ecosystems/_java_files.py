@@ -114,11 +114,14 @@ def run_time_files(
     for build in builds:
         for path, why in _mentioned(view, scope, build, project, texts):
             add(path, why)
+    modules = {posixpath.join(build.project, module) for build in builds for module in build.modules}
     for fact in facts.runs():
         for effect in fact.effects:
             if effect.role is not Role.SETUP or effect.removes or effect.tool in ("chmod", "chown", "chgrp"):
                 continue
             for path in effect.writes:
+                if path in modules:
+                    continue
                 if fact.index <= last and not scope.has(path) and not effect.reads:
                     add(path, "made for the program")
     paths = _outermost(found)

@@ -11,11 +11,18 @@ import posixpath
 from collections.abc import Sequence
 
 from msrefactor.contract import evidence_of
-from msrefactor.facts import Effect, Fact, StageFacts, is_under
+from msrefactor.facts import Effect, Fact, Interpreter, Scope, StageFacts, is_under
 from msrefactor.model import Refused, View
+from msrefactor.shell import Command
+from msrefactor_transforms.ecosystems import (
+    _clojure_commands,
+    _gradle_commands,
+    _java_commands,
+    _jvm_compilers,
+    _sbt_commands,
+)
 from msrefactor_transforms.ecosystems._java_base import BUILD_COMMANDS, Base, final_base
 from msrefactor_transforms.ecosystems._java_build import JvmBuild, JvmOutput
-from msrefactor_transforms.ecosystems._java_commands import interpret
 from msrefactor_transforms.ecosystems._java_files import Project, project_of, run_time_files
 from msrefactor_transforms.ecosystems._java_starts import Launches, Named, launches
 from msrefactor_transforms.splitting.needs import wanted
@@ -24,9 +31,23 @@ from msrefactor_transforms.splitting.question import SYSTEM_FOLDERS
 
 TOOLCHAIN_ENVIRONMENT = frozenset(
     "MAVEN_OPTS MAVEN_ARGS MAVEN_CONFIG MAVEN_HOME MAVEN_CLI_OPTS GRADLE_OPTS GRADLE_HOME GRADLE_USER_HOME "
-    "SBT_OPTS".split()
+    "SBT_OPTS COURSIER_REPOSITORIES COURSIER_CACHE LEIN_ROOT LEIN_HOME LEIN_JVM_OPTS".split()
 )
 """Variables that only build tools read."""
+
+
+_TOOLS: tuple[Interpreter, ...] = (
+    _java_commands.interpret,
+    _gradle_commands.interpret,
+    _sbt_commands.interpret,
+    _clojure_commands.interpret,
+    _jvm_compilers.interpret,
+)
+
+
+def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Effect | None:
+    """Return what a command of a tool for the JVM does."""
+    return next((effect for tool in _TOOLS if (effect := tool(command, argv, scope)) is not None), None)
 
 
 def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
