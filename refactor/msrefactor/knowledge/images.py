@@ -239,7 +239,9 @@ def _tag(text: str, table: Mapping[str, Any]) -> _Tag:
     for word in words:
         if _system_of_suite(word) != "unknown":
             suite = word
-        elif suite == "alpine" and re.fullmatch(r"\d+\.\d+", word):  # eclipse-temurin writes alpine-3.20
+        elif suite == "alpine" and re.fullmatch(
+            r"\d+\.\d+|3\.\d+\.\d+", word
+        ):  # as eclipse-temurin writes it
             suite = f"alpine-{word}"
         elif word == "slim" and table.get("slim"):
             is_slim = True
