@@ -200,3 +200,25 @@ def test_paths() -> None:
     assert not is_under("/ab", "/a")
     assert overlaps("/a", "/a/b")
     assert not overlaps("/a/b", "/a/c")
+
+
+@pytest.mark.parametrize(
+    ("text", "writes", "appends"),
+    [
+        ("{ echo a; echo b; } > /etc/x", ("/etc/x",), ()),
+        ("( echo a ) >> x", ("/app/x",), ("/app/x",)),
+        ("if true; then { echo a; } > /a; fi", ("/a",), ()),
+        ("for i in 1 2; do echo $i; done > /dev/null", (), ()),
+        ("echo a >> x", ("/app/x",), ("/app/x",)),
+        ("echo a | tee -a x", ("/app/x",), ("/app/x",)),
+    ],
+)
+def test_what_redirections_write(text: str, writes: tuple[str, ...], appends: tuple[str, ...]) -> None:
+    run = facts(f"FROM debian\nWORKDIR /app\nRUN {text}\n").facts[-1]
+    assert tuple(path for effect in run.effects for path in effect.writes) == writes
+    assert tuple(path for effect in run.effects for path in effect.appends) == appends
+
+
+def test_a_group_that_writes_nobody_knows_where_is_opaque() -> None:
+    run = facts("FROM debian\nRUN { echo a; } > $SOMEWHERE\n").facts[-1]
+    assert run.role is Role.OPAQUE

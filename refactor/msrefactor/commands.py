@@ -73,8 +73,8 @@ def is_waste(path: str) -> bool:
     return any(is_under(path, folder) for folder in WASTE) or bool(_CACHES & set(path.split("/")))
 
 
-def redirect_writes(command: Command, scope: Scope) -> tuple[str, ...] | None:
-    """Return the files that the command's redirections write; None where one isn't known."""
+def redirect_writes(command: Command | Item, scope: Scope) -> tuple[str, ...] | None:
+    """Return the files that the redirections of a command or compound write; None where one isn't known."""
     paths: list[str] = []
     for redirect in command.redirects:
         if ">" not in redirect.operator or redirect.target is None or redirect.operator in (">&", "<&"):
@@ -87,7 +87,7 @@ def redirect_writes(command: Command, scope: Scope) -> tuple[str, ...] | None:
     return tuple(paths)
 
 
-def appended_files(command: Command, scope: Scope) -> tuple[str, ...]:
+def appended_files(command: Command | Item, scope: Scope) -> tuple[str, ...]:
     """Return those of the files that redirections write that they add to."""
     targets = [r.target for r in command.redirects if ">>" in r.operator and r.target is not None]
     values = [value for value in map(scope.value, targets) if value is not None]

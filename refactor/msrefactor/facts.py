@@ -12,7 +12,7 @@ import enum
 import itertools
 import posixpath
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -449,9 +449,25 @@ def _run_fact(
             effects.append(effect)
             local = _after_command(command, effect, local)
         # a subshell's folder and variables end with it; what it left on the disk doesn't
+        effects.extend(_compound_writes(item, local))
         inner = local if item.kind == "command" else replace(inner, notes=local.notes)
         items.append(ItemFact(item, tuple(effects)))
     return Fact(index, instruction, scope, tuple(items), script, offset)
+
+
+def _compound_writes(item: Item, scope: Scope) -> Iterator[Effect]:
+    """Yield what the redirections behind compounds write: `{ echo a; echo b; } > file`."""
+    from msrefactor.commands import appended_files, redirect_writes
+
+    for part in item.parts:
+        yield from _compound_writes(part, scope)
+    if not item.redirects:
+        return
+    written = redirect_writes(item, scope)
+    if written is None:
+        yield Effect(Role.OPAQUE, why="a redirection to a path that isn't known")
+    elif written:
+        yield Effect(Role.SETUP, writes=written, appends=appended_files(item, scope))
 
 
 def _short(text: str) -> str:
@@ -638,6 +654,7 @@ def _followed(
             effect = interpret(command, local, interpreters, item, depth + 1)
             effects.append(effect)
             local = _after_command(command, effect, local)
+        effects.extend(_compound_writes(item, local))
     return _together(effects, name, path)
 
 

@@ -22,11 +22,12 @@ from msrefactor_transforms.ecosystems._php_commands import (
     PhpExtension,
     interpret,
 )
-from msrefactor_transforms.knowledge.extensions import headers_by_options, headers_of
+from msrefactor_transforms.knowledge.extensions import headers_by_options, headers_of, is_listed
 from msrefactor_transforms.splitting.needs import wanted
 from msrefactor_transforms.splitting.packages import bare_name
 from msrefactor_transforms.splitting.plan import Ecosystem, Level, RuntimePackage, SplitPlan
 
+_COMPOSER = frozenset({"composer", "composer.phar"})
 _COMPOSER_MB = 3.0
 _NODE = frozenset({"nodejs", "npm", "yarn", "yarnpkg"})
 _RUNS_NODE = ("browsershot", "puphpeteer", "node", "chrome-php", "v8js")
@@ -92,7 +93,7 @@ def _libraries(view: View, facts: StageFacts) -> tuple[RuntimePackage, ...] | Re
                 )
             headers.extend((header, str(name)) for header in needed)
         for header, name in headers:
-            if header in listed or base.system not in ("debian", "alpine"):
+            if is_listed(header, listed) or base.system not in ("debian", "alpine"):
                 continue
             names = knowledge.runtime_packages(header, base.system, base.releases)
             if names is None:
@@ -115,6 +116,9 @@ def _composers(facts: StageFacts) -> frozenset[str]:
     found: set[str] = set()
     for fact in facts.facts:
         found.update(e.detail.path for e in fact.effects if isinstance(e.detail, ComposerItself))
+        for effect in fact.effects:
+            if effect.tool in ("curl", "wget"):
+                found.update(path for path in effect.writes if posixpath.basename(path) in _COMPOSER)
         if fact.from_stage is not None and "composer" in fact.from_stage and fact.destination:
             for word in fact.instruction.words[:-1]:
                 if posixpath.basename(word.text) == "composer":

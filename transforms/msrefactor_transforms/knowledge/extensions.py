@@ -5,7 +5,7 @@ Table: php_extensions.tsv.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 
 from msrefactor.knowledge.tables import rows
@@ -18,6 +18,25 @@ _BY_OPTION = {
     "avif": "libavif-dev",
 }
 """Options of `docker-php-ext-configure gd`, which link it with more."""
+
+_SAME = (
+    {"libjpeg-dev", "libjpeg62-turbo-dev", "libjpeg62-dev", "libjpeg8-dev", "libjpeg-turbo-dev"},
+    {"libfreetype6-dev", "libfreetype-dev", "freetype-dev"},
+    {"libpng-dev", "libpng12-dev", "libpng16-dev"},
+    {"libldap2-dev", "libldap-dev"},
+    {"libxslt1-dev", "libxslt-dev"},
+    {"libwebp-dev", "libwebp6-dev"},
+    {"libpq-dev", "postgresql-dev", "postgresql-server-dev-all"},
+    {"libc-client-dev", "libc-client2007e-dev"},
+    {"libenchant-2-dev", "libenchant-dev"},
+    {"libgpgme-dev", "libgpgme11-dev"},
+)
+"""Names of packages that hold the same headers."""
+
+
+def is_listed(header: str, listed: Collection[str]) -> bool:
+    """Whether a package with headers is among those that are installed, under any of its names."""
+    return header in listed or any(header in names and names & set(listed) for names in _SAME)
 
 
 def headers_of(extension: str, system: str) -> tuple[str, ...] | None:

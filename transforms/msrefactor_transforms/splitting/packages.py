@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from msrefactor import shell
@@ -144,7 +144,7 @@ def subtracted(
     fates: list[Fate] = []
     have = set(present)
     left = 0
-    for word, name in _package_words(script):
+    for word, name in _package_words(script, removed):
         if name is None:
             left += 1
             continue
@@ -199,13 +199,30 @@ def _without_spans(instruction: Instruction, gone: Sequence[Token]) -> Instructi
     return instruction.replaced(edits) if edits else instruction
 
 
-def _package_words(script: Script) -> Iterable[tuple[Word, str | None]]:
-    """Yield the words that name packages, with their names where they are literal."""
+_COMPILERS = frozenset({"$PHPIZE_DEPS", "${PHPIZE_DEPS}"})
+"""Variables of official images that hold the names of compilers."""
+
+
+def names_of(effect: Effect, removed: Collection[str]) -> tuple[str | None, ...]:
+    """Return the names of an install; for a word that isn't known what is known of it all the same.
+
+    A virtual package of apk that is removed again takes whatever it holds with it.
+    """
+    virtual = effect.detail.virtual
+    is_passing = virtual is not None and virtual in removed
+    return tuple(
+        "gcc" if word.text.strip('"') in _COMPILERS else virtual if name is None and is_passing else name
+        for word, name in zip(effect.packages, effect.detail.names, strict=True)
+    )
+
+
+def _package_words(script: Script, removed: Collection[str] = ()) -> Iterable[tuple[Word, str | None]]:
+    """Yield the words that name packages, with their names where they are known."""
     for item in script.items:
-        yield from _words_of(item)
+        yield from _words_of(item, removed)
 
 
-def _words_of(item: Item) -> Iterable[tuple[Word, str | None]]:
+def _words_of(item: Item, removed: Collection[str]) -> Iterable[tuple[Word, str | None]]:
     from msrefactor.commands import interpret_common
     from msrefactor.context import BuildContext
     from msrefactor.facts import Scope
@@ -220,7 +237,7 @@ def _words_of(item: Item) -> Iterable[tuple[Word, str | None]]:
             continue
         effect = interpret_common(command, scope.values(command.words), scope, item)
         if isinstance(effect.detail, PackageCall) and effect.detail.action == "install":
-            yield from zip(effect.packages, effect.detail.names, strict=True)
+            yield from zip(effect.packages, names_of(effect, removed), strict=True)
 
 
 def with_packages(instruction: Instruction, names: Sequence[str]) -> Instruction | None:

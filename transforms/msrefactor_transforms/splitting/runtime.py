@@ -18,6 +18,7 @@ from msrefactor_transforms.splitting.packages import (
     bare_name,
     fate,
     install_run,
+    names_of,
     subtracted,
     with_packages,
 )
@@ -276,7 +277,8 @@ def _without_empty_installs(question: Question, fact: Fact, keep: Sequence[int],
     removed = question.removed | question.plan.build_packages
     empty: list[int] = []
     for position in keep:
-        names = [n for e in fact.items[position].effects if is_install(e) for n in e.detail.names]
+        installs = [effect for effect in fact.items[position].effects if is_install(effect)]
+        names = [name for effect in installs for name in names_of(effect, question.removed)]
         known = [name for name in names if name is not None]
         fates = [fate(name, question.facts.base, removed) for name in known]
         if names and len(known) == len(names) and not any(one.runtime for one in fates):
@@ -288,7 +290,8 @@ def _without_empty_installs(question: Question, fact: Fact, keep: Sequence[int],
             if is_install(effect):
                 tally.fates.extend(
                     fate(name, question.facts.base, question.removed, question.plan.build_packages)
-                    for name in effect.detail.names
+                    for name in names_of(effect, question.removed)
+                    if name is not None
                 )
     return [position for position in keep if position not in empty]
 
