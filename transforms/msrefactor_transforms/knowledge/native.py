@@ -90,6 +90,11 @@ def go_native(module: str) -> NativePackage | None:
     return None
 
 
+def rust_native(crate: str) -> NativePackage | None:
+    """Return what is known of a crate."""
+    return _table("rust_sys.tsv").get(crate)
+
+
 @cache
 def _table(name: str) -> Mapping[str, NativePackage]:
     return {row.name: row for row in map(_native, rows(name, __package__))}
