@@ -61,6 +61,8 @@ class CargoBuild:
     """RUSTFLAGS and what the configuration adds."""
     crate: str = ""
     """For a tool from a registry: its crate."""
+    features: tuple[str, ...] | None = None
+    """For a tool: its features; None: the default ones too."""
     sources: tuple[str, ...] = ()
     """For rustc: the source files."""
     target_folder: str = ""
@@ -226,6 +228,11 @@ def _names(given: _Given, packages: Sequence[Package]) -> list[str]:
     return list(found)
 
 
+def _features(given: _Given) -> tuple[str, ...]:
+    """Return the features that are asked for."""
+    return tuple(name for one in given.all("--features", "-F") for name in one.replace(",", " ").split())
+
+
 def _install(given: _Given, scope: Scope) -> Effect:
     path = given.last("--path")
     root = given.last("--root") or scope.variables.get("CARGO_INSTALL_ROOT")
@@ -257,7 +264,12 @@ def _tool(given: _Given, folder: str) -> Effect:
     named = given.all("--bin")
     for crate in crates:
         outputs.extend(posixpath.join(folder, name) for name in named or TOOL_BINARIES.get(crate, (crate,)))
-    detail = CargoBuild(tuple(outputs), crate=crates[0])
+    asked = _features(given)
+    detail = CargoBuild(
+        tuple(outputs),
+        crate=crates[0],
+        features=asked if "--no-default-features" in given.flags else None,
+    )
     return Effect(Role.BUILD, tool="cargo", reads_only=True, why="a tool", detail=detail)
 
 

@@ -7,7 +7,7 @@ image brings the `-dev` packages of many, its slim variant only those that the a
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from msrefactor.facts import StageFacts
@@ -67,27 +67,29 @@ _BUILT_IN: Mapping[str, tuple[str, str]] = {
 }
 """Features that build a library in: the crate that is asked for, its feature, the library's crate."""
 _LINKS_NOTHING = frozenset(
-    "actix actix-cors actix-files actix-http actix-rt actix-server actix-service actix-web anyhow arc-swap "
-    "argon2 askama async-channel async-std async-stream async-trait atoi axum axum-extra base64 bincode "
-    "bitflags bumpalo bytes chrono chrono-tz clap color-eyre colored config crossbeam crossbeam-channel csv "
-    "dashmap deadpool deadpool-postgres derive_more dotenv dotenvy either env_logger envy eyre fastrand "
-    "flate2 futures futures-core futures-util handlebars hashbrown heapless hex hmac html-escape http "
-    "http-body-util httparse httpdate hyper hyper-util hyper-rustls indexmap itertools itoa jsonwebtoken "
-    "lazy_static libc log lru markup maud md5 memchr mime mime_guess minijinja moka mongodb ntex num "
-    "num_cpus num-traits once_cell oorandom parking_lot percent-encoding pin-project pin-project-lite poem postgres "
-    "prometheus prost quote rand rand_core rayon redis regex rocket rust_decimal rustls ryu salvo serde "
-    "serde_derive serde_json serde_urlencoded serde_yaml serde_yml sha1 sha2 simd-json slab smallvec "
-    "smartstring socket2 sonic-rs structopt syn tempfile tera thiserror tide time tiny_http tokio "
-    "tokio-pg-mapper tokio-pg-mapper-derive tokio-postgres tokio-rustls tokio-stream tokio-tungstenite "
-    "tokio-util toml tonic tower tower-http tracing tracing-subscriber tungstenite unicase ureq url "
-    "urlencoding uuid v_htmlescape validator walkdir warp xitca-web yarte zerocopy".split()
+    "actix actix-cors actix-files actix-http actix-rt actix-server actix-service actix-web anyhow arc- "
+    "swap argon2 askama async-channel async-std async-stream async-trait atoi axum axum-extra base64 "
+    "bincode bitflags bumpalo bytes chrono chrono-tz clap color-eyre colored config crossbeam crossbeam- "
+    "channel csv dashmap deadpool deadpool-postgres derive_more dotenv dotenvy either env_logger envy "
+    "eyre fastrand flate2 futures futures-core futures-util handlebars hashbrown heapless hex hmac html- "
+    "escape http http-body-util httparse httpdate hyper hyper-rustls hyper-util indexmap itertools itoa "
+    "jsonwebtoken lazy_static libc log lru markup maud md5 memchr mime mime_guess minijinja moka mongodb "
+    "ntex num num-traits num_cpus once_cell oorandom parking_lot percent-encoding pin-project pin- "
+    "project-lite poem postgres prometheus prost quote rand rand_core rayon redis regex rocket "
+    "rust_decimal rustls ryu salvo serde serde_derive serde_json serde_urlencoded serde_yaml serde_yml "
+    "sha1 sha2 simd-json slab smallvec smartstring socket2 sonic-rs structopt syn tempfile tera thiserror "
+    "tide time tiny_http tokio tokio-pg-mapper tokio-pg-mapper-derive tokio-postgres tokio-rustls tokio- "
+    "stream tokio-tungstenite tokio-util toml tonic tower tower-http tracing tracing-subscriber "
+    "tungstenite unicase ureq url urlencoding uuid v_htmlescape validator walkdir warp xitca-web yarte "
+    "zerocopy".split()
 )
 """Crates that link no library and bring none that does, as far as their default features go."""
-_TOOLS: Mapping[str, tuple[str, ...]] = {
-    "diesel_cli": ("pq-sys", "mysqlclient-sys", "libsqlite3-sys"),
-    "sqlx-cli": ("openssl-sys",),
-    "sea-orm-cli": ("openssl-sys",),
+_TOOLS: Mapping[str, Mapping[str, str]] = {
+    "diesel_cli": {"postgres": "pq-sys", "mysql": "mysqlclient-sys", "sqlite": "libsqlite3-sys"},
+    "sqlx-cli": {"native-tls": "openssl-sys"},
+    "sea-orm-cli": {"runtime-async-std-native-tls": "openssl-sys"},
 }
+"""Tools from the registry: what their features link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +182,10 @@ def certificates(crates: Crates) -> Evidence | None:
 
 
 def libraries(
-    facts: StageFacts, crates: Crates, tools: Iterable[str], *, is_static: bool
+    facts: StageFacts, crates: Crates, tools: Sequence[CargoBuild], *, is_static: bool
 ) -> tuple[RuntimePackage, ...] | Refused:
     """Return the packages with the libraries that are linked; an obstacle where that isn't known."""
-    if is_static and not any(_TOOLS.get(tool) for tool in tools):
+    if is_static:
         return ()
     names = set(crates.names | crates.asked)
     if not crates.is_locked:
@@ -191,7 +193,12 @@ def libraries(
             one for crate in crates.names - crates.without_default for one in _ASKS_FOR.get(crate, ())
         )
     for tool in tools:
-        names.update(_TOOLS.get(tool, ()))
+        linked = _TOOLS.get(tool.crate, {})
+        names.update(
+            crate
+            for feature, crate in linked.items()
+            if tool.features is None or any(one.startswith(feature) for one in tool.features)
+        )
     found: dict[str, RuntimePackage] = {}
     for crate in sorted(names):
         known = rust_native(crate)

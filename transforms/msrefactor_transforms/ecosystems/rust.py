@@ -15,11 +15,11 @@ from msrefactor.facts import Effect, Fact, Scope, StageFacts, is_under
 from msrefactor.model import Evidence, Refused, View
 from msrefactor_transforms.ecosystems._rust_commands import CargoBuild, cargo_home, interpret
 from msrefactor_transforms.ecosystems._rust_libraries import Crates, certificates, crates_of, libraries
-from msrefactor_transforms.ecosystems._rust_manifests import Package
+from msrefactor_transforms.ecosystems._rust_manifests import Package, toml_of
 from msrefactor_transforms.splitting.compiled import Binary, Program, plan_of, started_while_compiling
 from msrefactor_transforms.splitting.needs import wanted
 from msrefactor_transforms.splitting.opened import Opened, SourceKind
-from msrefactor_transforms.splitting.plan import Ecosystem, SplitPlan
+from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, SplitPlan
 
 _KIND = SourceKind(
     compiled=tuple(".rs .toml.orig .lock .proto .sh .c .h .cc .cpp .hpp .pest .lalrpop .rlib .d".split()),
@@ -38,6 +38,10 @@ _ENVIRONMENT = frozenset(
     "RUSTC_BOOTSTRAP".split()
 )
 """Variables that cargo and rustc read and a program doesn't."""
+_BUILD_PACKAGES = frozenset(
+    "libclang-dev clang llvm llvm-dev lld mold protobuf-compiler protobuf-dev binutils binaryen".split()
+)
+"""Packages that build scripts and linkers use, where nothing that is started bears one of their names."""
 _DEVELOPMENT = frozenset("cargo rustc rustup cargo-watch trunk bacon systemfd watchexec dx evcxr".split())
 _BY_CONVENTION = (
     "rocket",
@@ -103,7 +107,7 @@ def _program(
     builds = [build for _, _, build in own]
     packages = _packages(builds)
     crates = crates_of(facts, builds, packages)
-    tools = [build.crate for _, _, build in built if build.crate]
+    tools = [build for _, _, build in built if build.crate]
     static = all(_is_static(facts, build) for build in builds)
     linked = libraries(facts, crates, tools, is_static=static)
     if isinstance(linked, Refused):
@@ -131,9 +135,11 @@ def _program(
             has_unseen=True,
             is_embedded=lambda path: _is_embedded(path, needs),
         ),
+        beside=_files_of_tools(view, facts, tools, binaries[-1].after),
         certificates=certificates(crates),
         zones=_zones(view, facts, texts),
         libraries=linked,
+        build_packages=_BUILD_PACKAGES if texts else frozenset(),
         build_environment=_ENVIRONMENT,
         development=_DEVELOPMENT,
         is_self_sufficient=bool(texts) and crates.is_locked and not crates.names,
@@ -142,6 +148,28 @@ def _program(
         evidence=(place,) if static else (),
         why=", which is static" if static else "",
     )
+
+
+def _files_of_tools(
+    view: View, facts: StageFacts, tools: Sequence[CargoBuild], last: int
+) -> tuple[Artifact, ...]:
+    """Return what the command-line tools for databases read: migrations, and diesel's file and its schema."""
+    if not {"diesel_cli", "sqlx-cli", "sea-orm-cli"} & {tool.crate for tool in tools}:
+        return ()
+    started = {posixpath.basename(name) for name, _ in wanted(view, facts).commands}
+    if not started & {"diesel", "sqlx", "sea-orm-cli", "sea"}:
+        return ()
+    scope = facts.end
+    names = ["migrations", "migration"]
+    text = scope.read(scope.path("diesel.toml")) if "diesel" in started else None
+    if text is not None:
+        names.append("diesel.toml")
+        table = (toml_of(text) or {}).get("print_schema")
+        schema = table.get("file") if isinstance(table, dict) else None
+        names.extend([schema] if isinstance(schema, str) else [])
+    paths = [scope.path(name) for name in names]
+    why = "a tool that is started reads it"
+    return tuple(Artifact(path, last, why) for path in paths if scope.has(path) and scope.origin(path))
 
 
 def _is_static(facts: StageFacts, build: CargoBuild) -> bool:

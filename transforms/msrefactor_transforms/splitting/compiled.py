@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msrefactor.contract import evidence_of
 from msrefactor.facts import Role, StageFacts, is_under
+from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import describe, pinned
 from msrefactor.model import Evidence, Refused, View
 from msrefactor_transforms.splitting.bases import saved_by_base, slim_base
 from msrefactor_transforms.splitting.needs import Wants, placed_path, wanted
 from msrefactor_transforms.splitting.opened import Opened, run_time_files
-from msrefactor_transforms.splitting.packages import bare_name
+from msrefactor_transforms.splitting.packages import bare_name, fate
 from msrefactor_transforms.splitting.plan import Artifact, Level, RuntimePackage, SplitPlan
 from msrefactor_transforms.splitting.question import is_install
 
@@ -107,12 +108,13 @@ def plan_of(view: View, facts: StageFacts, program: Program) -> SplitPlan | Refu
         return base
     last = max((binary.after for binary in own), default=0)
     artifacts = [
-        *run_time_files(view, facts, program.opened, outputs, last),
+        *run_time_files(view, facts, replace(program.opened, needs=wants.code), outputs, last),
+        *_started_scripts(facts, program, wants, last),
         *program.beside,
         *_started_tools(program, wants),
         *_files_of_scratch(facts, program, base, last),
     ]
-    unneeded = _unneeded(wants, outputs)
+    unneeded = _unneeded(facts, wants, outputs)
     return SplitPlan(
         ecosystem=program.ecosystem,
         level=base.level,
@@ -122,7 +124,7 @@ def plan_of(view: View, facts: StageFacts, program: Program) -> SplitPlan | Refu
         artifacts=tuple(artifacts),
         dropped=tuple(folder for folder in dict.fromkeys(program.sources) if folder != "/"),
         packages=_packages(facts, program, base),
-        build_packages=frozenset() if wants.unknown else program.build_packages,
+        build_packages=_build_packages(program, wants),
         code=program.opened.needs,
         provides=lambda command: _provided(command, (*outputs, *(one.path for one in artifacts))),
         unneeded=unneeded,
@@ -216,8 +218,12 @@ def _may_be_scratch(view: View, facts: StageFacts, program: Program, wants: Want
     asks = wants.unknown or code.libraries or code.unknown_libraries or code.writes_temp or program.libraries
     if asks or not program.is_self_sufficient or program.zones is not None:
         return False
-    if any(is_install(effect) for _, effect in facts.effects()) or facts.end.user not in ("root", "0", ""):
+    if facts.end.user not in ("root", "0", ""):
         return False
+    for _, effect in facts.effects():
+        names = effect.detail.names if is_install(effect) else ()
+        if any(name is None or fate(name, facts.base, frozenset()).runtime for name in names):
+            return False
     if any(effect.role is Role.SETUP and effect.tool not in _FILE_TOOLS for _, effect in facts.effects()):
         return False
     return all(_provided(name, paths) is not None for name, _ in wants.commands)
@@ -270,10 +276,47 @@ def _path_prelude(
     return ()
 
 
-def _unneeded(wants: Wants, outputs: Sequence[str]) -> frozenset[str]:
-    """Return the binaries that nothing starts, when something starts another of them."""
-    started = {path for path in outputs for name, _ in wants.commands if _provided(name, (path,))}
-    return frozenset(set(outputs) - started) if started and not wants.unknown else frozenset()
+def _build_packages(program: Program, wants: Wants) -> frozenset[str]:
+    """Return the packages that only the compiler uses: nothing that is started comes from one of them."""
+    if wants.unknown:
+        return frozenset()
+    started = {posixpath.basename(name) for name, _ in wants.commands}
+    return frozenset(
+        name
+        for name in program.build_packages
+        if name not in started and not started & set(knowledge.commands_of(name))
+    )
+
+
+def _unneeded(facts: StageFacts, wants: Wants, outputs: Sequence[str]) -> frozenset[str]:
+    """Return the binaries that nothing starts, when something starts another of them, or a copy of one."""
+    folders = facts.end.variables.get("PATH", "").split(":")
+    made = {
+        path: effect.reads
+        for _, effect in facts.effects()
+        if effect.tool in ("cp", "mv", "install")
+        for path in effect.writes
+    }
+    started: set[str] = set()
+    is_any = False
+    for name, _ in wants.commands:
+        paths = [name] if "/" in name else [posixpath.join(folder, name) for folder in folders if folder]
+        found = next((path for path in paths if path in outputs or path in made), None)
+        if found in outputs:
+            started.add(str(found))
+        is_copy = found is not None and any(path in outputs for path in made.get(found, ()))
+        is_any = is_any or is_copy or found in outputs
+    return frozenset(set(outputs) - started) if is_any and not wants.unknown else frozenset()
+
+
+def _started_scripts(facts: StageFacts, program: Program, wants: Wants, last: int) -> list[Artifact]:
+    """Return the scripts among the source that are started, and those that they run."""
+    named = [name for name, _ in wants.commands if name.startswith("/")] + [path for path, _ in wants.files]
+    return [
+        Artifact(path, last, "it is started")
+        for path in dict.fromkeys(named)
+        if placed_path(facts, path) == path and any(is_under(path, folder) for folder in program.sources)
+    ]
 
 
 def _provided(command: str, paths: Sequence[str]) -> str | None:
