@@ -20,6 +20,7 @@ from msrefactor_transforms.ecosystems._static_site import Answers, StaticServer
 from msrefactor_transforms.ecosystems._static_starts import Launch
 
 _EVERYWHERE = "*"
+_ADDRESSES = frozenset({"::", "0.0.0.0"})  # noqa: S104 - the old servers' own
 _PACKAGES = {"serve": "serve", "http-server": "http-server", "hs": "http-server", "vite": "vite"}
 _FIRST_MEASURED = {"serve": 10, "http-server": 0, "vite": 3}
 """The first major version that answers as described here."""
@@ -102,7 +103,7 @@ class _Port:
     variable: str = ""
 
 
-def _port(launch: Launch, text: str, environment: Mapping[str, str]) -> _Port | None:
+def _port(facts: StageFacts, launch: Launch, text: str, environment: Mapping[str, str]) -> _Port | None:
     """Return a port by its number, or by the variable that has it at the start (`$PORT`, `${PORT:-80}`)."""
     if text.isascii() and text.isdigit():
         return _Port(int(text)) if 0 < int(text) < 65536 else None
@@ -111,16 +112,24 @@ def _port(launch: Launch, text: str, environment: Mapping[str, str]) -> _Port | 
         return None
     name = inner[1:].strip("{}")
     name, dash, default = name.partition(":-")
-    default = environment.get(name, default if dash else "")
+    default = environment.get(name, default if dash else _exposed_port(facts))
     if name != "PORT" or not default.isdigit():
         return None
     return _Port(int(default), name)
 
 
-def _read_from_environment(launch: Launch, environment: Mapping[str, str], default: int) -> _Port | None:
+def _exposed_port(facts: StageFacts) -> str:
+    """Return the one port that the file exposes: without a variable the old server didn't start at all."""
+    words = [word.text for fact in facts.facts if fact.keyword == "EXPOSE" for word in fact.instruction.words]
+    return words[0].partition("/")[0] if len(words) == 1 else ""
+
+
+def _read_from_environment(
+    facts: StageFacts, launch: Launch, environment: Mapping[str, str], default: int
+) -> _Port | None:
     """Return the port that the server takes from PORT, which the caller may set."""
     if "PORT" in launch.environment:
-        return _port(launch, launch.environment["PORT"], environment)
+        return _port(facts, launch, launch.environment["PORT"], environment)
     value = environment.get("PORT", "") or str(default)
     return _Port(int(value), "PORT") if value.isdigit() and 0 < int(value) < 65536 else None
 
@@ -202,17 +211,17 @@ def _serve(
     if isinstance(default, Refused):
         return default
     if not listen:
-        port = _read_from_environment(launch, environment, default)
+        port = _read_from_environment(facts, launch, environment, default)
     else:
         text = listen[0]
         if text.startswith("tcp:"):
             host, _, text = text.removeprefix("tcp:").removeprefix("//").rpartition(":")
             address = host.strip("[]") or "localhost"
-        port = _port(launch, text, environment)
+        port = _port(facts, launch, text, environment)
     if port is None:
         return _refused(launch, f"where serve listens isn't known: {' '.join(listen) or 'PORT'}")
-    if address in ("localhost", "127.0.0.1", "::1"):
-        return _refused(launch, f"serve listens on {address}, which nobody outside the container reaches")
+    if address not in _ADDRESSES:
+        return _refused(launch, f"serve listens on {address}, and not on every address of the container")
     server = StaticServer(
         "serve",
         folder,
@@ -420,13 +429,17 @@ def _http_server(
         is_there = facts.end.has(public) or any(public in effect.writes for _, effect in facts.effects())
         folder = public if is_there else launch.cwd
     text = options.last("port")
-    port = _port(launch, text, environment) if text else _read_from_environment(launch, environment, 8080)
+    port = (
+        _port(facts, launch, text, environment)
+        if text
+        else _read_from_environment(facts, launch, environment, 8080)
+    )
     if port is None:
         return _refused(launch, f"where http-server listens isn't known: {text}")
     address = options.last("a") or "0.0.0.0"  # noqa: S104 - http-server's own default
-    if address in ("localhost", "127.0.0.1", "::1"):
+    if address not in _ADDRESSES:
         return _refused(
-            launch, f"http-server listens on {address}, which nobody outside the container reaches"
+            launch, f"http-server listens on {address}, and not on every address of the container"
         )
     age = options.last("c")
     if age is None:
@@ -489,12 +502,13 @@ def _preview(facts: StageFacts, launch: Launch) -> StaticServer | Refused | None
             "give the options to `vite preview` on its command line",
         )
     host = options.last("host")
-    if host is None or host in ("localhost", "127.0.0.1", "::1"):
+    if host is None or host not in (*_ADDRESSES, "", "true"):
         return _refused(
-            launch, "vite preview listens on localhost, which nobody outside the container reaches"
+            launch,
+            f"vite preview listens on {host or 'localhost'}, and not on every address of the container",
         )
     text = options.last("port") or "4173"
-    port = _port(launch, text, {})
+    port = _port(facts, launch, text, {})
     if port is None or port.variable:
         return _refused(launch, f"where vite preview listens isn't known: {text}")
     return StaticServer(

@@ -30,6 +30,9 @@ Plans = Sequence[tuple[Ecosystem, SplitPlan | Refused]]
 
 def joined(view: View, facts: StageFacts, plans: Plans) -> SplitPlan | Refused:
     """Return the one plan for a stage that several ecosystems have a part in."""
+    for _, plan in plans:
+        if isinstance(plan, SplitPlan) and plan.replacement is not None:
+            return plan  # nothing else runs in the container, whoever built the files
     running, wants = _running(view, facts, {one.name: plan for one, plan in plans})
     hosts = [(one, plan) for one, plan in plans if one.name in running]
     if len(plans) == 1 and (hosts or not running):
