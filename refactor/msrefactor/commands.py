@@ -583,6 +583,10 @@ def _operand_words(
             if word.text in with_value and pairs:
                 pairs.pop(0)
             continue
+        if value is not None and word.literal is None and '"' not in word.text and len(value.split()) > 1:
+            # a variable that the shell splits into several words
+            found.extend((word, part) for part in value.split() if part != "\\")
+            continue
         found.append((word, value))
     return found
 

@@ -26,6 +26,10 @@ from msrefactor.tree import Dockerfile, Instruction, Stage
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
+FETCHED = "fetched"
+"""The note that holds the paths which downloads and archives have filled."""
+
+
 class Role(enum.IntEnum):
     """What a command is for. A higher role wins where several share one item of a RUN."""
 
@@ -371,6 +375,8 @@ def _after(fact: Fact, scope: Scope, defaults: Mapping[str, str]) -> Scope:
             for effect in fact.effects:
                 homes.update(effect.homes)
                 notes.update(effect.notes)
+                if effect.role is Role.FETCH:
+                    notes[FETCHED] = (*notes.get(FETCHED, ()), *effect.writes)
             return replace(scope, homes=homes, notes=notes)
         case _:
             return scope
@@ -692,6 +698,10 @@ def _after_command(command: Command, effect: Effect, scope: Scope) -> Scope:
     name = words[0].literal if words else None
     if effect.notes:
         scope = replace(scope, notes={**scope.notes, **dict(effect.notes)})
+    if effect.role is Role.FETCH:
+        scope = replace(
+            scope, notes={**scope.notes, FETCHED: (*scope.notes.get(FETCHED, ()), *effect.writes)}
+        )
     if not words or name == "export":
         new = {key: value for key, word in command.assignments if (value := scope.value(word)) is not None}
         if name == "export":

@@ -100,7 +100,7 @@ def base_of(view: View, facts: StageFacts, built: Built, last: int) -> Base | Re
     base, image = facts.base, facts.stage.image
     place = evidence_of(facts.facts[0].instruction, view.name)
     own = compiler_packages(facts, built, place)
-    if base.family in _FULL and base.system == "debian":
+    if base.family in _FULL and base.system == "debian" and base.variant == "full":
         return _for_full(facts, built, last, place)
     if base.family == "debian" and base.variant == "full" and "$" not in image:
         written = pinned(base.reference.text)

@@ -240,10 +240,19 @@ def _prepares(tool: str, folder: str) -> Effect:
     return Effect(Role.BUILD, tool=tool, why="prepares the sources", detail=build)
 
 
+_OTHER_PREFIXES = tuple(
+    "cups util-linux e2fsprogs shadow lvm2 LVM2 systemd kmod nfs-utils xinetd iproute2 procps "
+    "dbus udev xfsprogs btrfs-progs grub mdadm".split()
+)
+"""Projects that set another default prefix than /usr/local (AC_PREFIX_DEFAULT in their configure.ac)."""
+
+
 def _configures(name: str, argv: Sequence[str | None], scope: Scope, texts: Sequence[str]) -> Effect:
     """`./configure`: nothing that stays, but what `make install` writes later."""
     tree = posixpath.dirname(scope.path(name))
     prefixes: list[str] = []
+    is_told = any(w and w.lstrip("-").startswith("prefix=") for w in argv)
+    is_usual = not posixpath.basename(tree).startswith(_OTHER_PREFIXES)
     for word in argv[1:]:
         if word is None:
             continue
@@ -257,9 +266,11 @@ def _configures(name: str, argv: Sequence[str | None], scope: Scope, texts: Sequ
         elif option not in (*_FOLDERS, "--modules-path"):
             continue
         prefixes.append(path)
-    if not any(w and w.lstrip("-").startswith("prefix=") for w in argv):
+    if not is_told:
         prefixes.insert(0, "/usr/local")
-    is_known = not any(w is None and _may_be_a_place(t) for w, t in zip(argv, texts, strict=False))
+    is_known = (is_usual or is_told) and not any(
+        w is None and _may_be_a_place(t) for w, t in zip(argv, texts, strict=False)
+    )
     found = outermost(_lasting(prefixes)) if is_known else None
     noted = Configured(found, tree)
     build = CBuild("configure", tree)

@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from msrefactor.facts import Effect, Role, Scope, is_under
+from msrefactor.facts import FETCHED, Effect, Role, Scope, is_under
 from msrefactor.shell import Command, parse_script
 from msrefactor_transforms.ecosystems._c_commands import (
     CBuild,
@@ -61,7 +61,10 @@ def makes(argv: Sequence[str | None], scope: Scope, command: Command) -> Effect 
         if into and any(goal.startswith("install") for goal in call.goals):
             return installed("make", call.folder, scope, (scope.path(into),))
         return built("make", call.folder, call.goals, scope)
-    if scope.has(call.folder) or not scope.context.known:
+    is_fetched = any(
+        is_under(call.folder, path) and path != "/" for path in scope.notes.get(FETCHED, ()) if path
+    )
+    if (scope.has(call.folder) and not is_fetched) or not scope.context.known:
         return None
     return _of_unseen_sources(call, scope)
 

@@ -19,6 +19,8 @@ from msrefactor.shell import Command
 from msrefactor_transforms.ecosystems._c_base import Built, base_of, local_names
 from msrefactor_transforms.ecosystems._c_commands import CBuild, compiler_of, interpret, outermost
 from msrefactor_transforms.ecosystems._c_files import filled, why_opened
+from msrefactor_transforms.ecosystems._c_installs import unexplained_edit
+from msrefactor_transforms.splitting.artifacts import is_gone
 from msrefactor_transforms.splitting.bases import saved_by_base
 from msrefactor_transforms.splitting.needs import Wants, placed_path, wanted
 from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, SplitPlan
@@ -254,7 +256,10 @@ def _entered(facts: StageFacts, place: str, index: int) -> list[str]:
     for fact, effect, command in _commands(facts):
         if fact.index < index:
             continue
-        is_relative = command is not None and not command.words[-1].text.strip("\"'").startswith("/")
+        is_worded = command is not None and bool(command.words)
+        is_relative = (
+            command is not None and is_worded and not command.words[-1].text.strip("\"'").startswith("/")
+        )
         if effect.role is Role.NAVIGATE and (is_relative or place not in SYSTEM_FOLDERS):
             paths.extend(effect.reads)
         elif isinstance(effect.detail, CBuild) and place not in SYSTEM_FOLDERS:
@@ -279,7 +284,7 @@ def _unpacked(facts: StageFacts, trees: _Trees) -> Iterable[Artifact]:
         inside = [f.index for f, e in facts.effects() if any(is_under(path, tree) for path in e.writes)]
         gone = [p for f, e in facts.effects() if f.index >= min(writers) for p in e.removes]
         moved = [p for _, e in facts.effects() if e.tool == "mv" for p in e.reads]
-        if not any(is_under(tree, path) for path in gone) and tree not in moved:
+        if not any(is_gone(tree, path) for path in gone) and tree not in moved:
             yield Artifact(tree, max((*writers, *inside)), "what was unpacked and built there")
 
 
@@ -397,6 +402,11 @@ def _obstacle(
             detail = f"`{effect.tool}` installs into {prefix}, among what the base image has there"
             remedy = "give it a prefix of its own, such as /opt/name"
             return Refused("unknown-artifact", detail, (evidence_of(fact.instruction, view.name),), remedy)
+    unexplained = unexplained_edit(facts, builds)
+    if unexplained is not None:
+        fact, path = unexplained
+        detail = f"{path} is changed, and no step is known to make it: a `make install` may"
+        return Refused("unknown-artifact", detail, (evidence_of(fact.instruction, view.name),))
     guessed = [prefix for _, effect, build in builds if effect.assumption for prefix in build.prefixes]
     for name, evidence in wants.commands:
         is_elsewhere = name.startswith("/usr/") and not any(is_under(name, prefix) for prefix in guessed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import posixpath
 from dataclasses import dataclass, replace
 
@@ -99,9 +100,18 @@ def _is_removed_later(question: Question, path: str, index: int, position: int) 
         for other, item in enumerate(fact.items):
             if fact.index == index and other <= position:
                 continue
-            if any(is_under(path, gone) for effect in item.effects for gone in effect.removes):
+            if any(is_gone(path, removed) for effect in item.effects for removed in effect.removes):
                 return True
     return False
+
+
+def is_gone(path: str, removed: str) -> bool:
+    """Whether what a command removes, by a path or by a pattern, takes a path with it."""
+    whole = removed.removesuffix("/*")
+    if is_under(path, whole):
+        return True
+    depth = whole.count("/")
+    return "*" in whole and fnmatch.fnmatchcase("/".join(path.split("/")[: depth + 1]), whole)
 
 
 def _outermost(question: Question, outputs: tuple[Artifact, ...]) -> tuple[Artifact, ...]:

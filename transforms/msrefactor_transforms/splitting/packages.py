@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from msrefactor import shell
 from msrefactor.commands import PackageCall
@@ -133,30 +134,33 @@ def subtracted(
     removed: frozenset[str],
     present: Sequence[str] = (),
     build_only: frozenset[str] = frozenset(),
+    variables: Mapping[str, str] | None = None,
 ) -> Subtracted:
     """Return the RUN with build-only packages taken out and -dev packages replaced by what they run on.
 
     `script` is the RUN's script as it stands in `instruction`. `present`: packages that the final stage has
-    already. `build_only`: packages that are proved to serve this build only.
+    already. `build_only`: packages that are proved to serve this build only. `variables`: those that are set
+    for certain where the RUN stands.
     """
     edits: list[tuple[int, int, str]] = []
     gone: list[Token] = []
     fates: list[Fate] = []
     have = set(present)
     left = 0
-    for word, name in _package_words(script, removed):
-        if name is None:
+    for word, names in _by_word(_package_words(script, removed, variables or {})):
+        if None in names:
             left += 1
             continue
-        result = fate(name, base, removed, build_only)
-        fates.append(result)
+        known = [name for name in names if name is not None]
+        results = [fate(name, base, removed, build_only) for name in known]
+        fates.extend(results)
         start, end = spans(word.start, word.end)
-        new = [package for package in result.runtime if package not in have]
+        new = list(dict.fromkeys(p for one in results for p in one.runtime if p not in have))
         have.update(new)
         left += len(new)
         if not new:
             gone.append(Token(word.text, start, end))
-        elif tuple(new) != (name,):
+        elif new != known:
             edits.append((start, end, _listed(instruction, start, end, new)))
     if not left:
         return Subtracted(None, tuple(fates))
@@ -171,6 +175,17 @@ def subtracted(
     if instruction.heredocs:
         return Subtracted(_without_spans(instruction, gone), tuple(fates))
     return Subtracted(instruction.without_words(gone) if gone else instruction, tuple(fates))
+
+
+def _by_word(pairs: Iterable[tuple[Word, str | None]]) -> list[tuple[Word, list[str | None]]]:
+    """Return the words with their names: a variable that isn't quoted may stand for several."""
+    found: list[tuple[Word, list[str | None]]] = []
+    for word, name in pairs:
+        if found and found[-1][0] is word:
+            found[-1][1].append(name)
+        else:
+            found.append((word, [name]))
+    return found
 
 
 def _listed(instruction: Instruction, start: int, end: int, names: Sequence[str]) -> str:
@@ -216,13 +231,19 @@ def names_of(effect: Effect, removed: Collection[str]) -> tuple[str | None, ...]
     )
 
 
-def _package_words(script: Script, removed: Collection[str] = ()) -> Iterable[tuple[Word, str | None]]:
+def _package_words(
+    script: Script, removed: Collection[str] = (), variables: Mapping[str, str] = MappingProxyType({})
+) -> Iterable[tuple[Word, str | None]]:
     """Yield the words that name packages, with their names where they are known."""
+    known = dict(variables)
     for item in script.items:
-        yield from _words_of(item, removed)
+        yield from _words_of(item, removed, known)
 
 
-def _words_of(item: Item, removed: Collection[str]) -> Iterable[tuple[Word, str | None]]:
+def _words_of(
+    item: Item, removed: Collection[str], known: dict[str, str]
+) -> Iterable[tuple[Word, str | None]]:
+    """Yield the words of one item; `known` holds the variables, and takes those that it sets."""
     from msrefactor.commands import interpret_common
     from msrefactor.context import BuildContext
     from msrefactor.facts import Scope
@@ -230,9 +251,14 @@ def _words_of(item: Item, removed: Collection[str]) -> Iterable[tuple[Word, str 
 
     if item.kind != "command":
         return
-    scope = Scope(describe("debian"), BuildContext.unknown())
     for command in item.commands:
+        scope = Scope(describe("debian"), BuildContext.unknown(), variables=known)
         name = command.name
+        if name is None:
+            for key, value in command.assignments:
+                set_to = scope.value(value)
+                if set_to is not None:
+                    known[key] = set_to
         if name not in ("apt-get", "apt", "aptitude", "apk", "yum", "dnf", "microdnf", "zypper", "tdnf"):
             continue
         effect = interpret_common(command, scope.values(command.words), scope, item)

@@ -10,7 +10,7 @@ from msrefactor import variables
 from msrefactor.commands import PackageCall, is_waste
 from msrefactor.facts import Fact, ItemFact, Placed, Role, is_under, overlaps, script_of
 from msrefactor.tree import Instruction
-from msrefactor_transforms.splitting.artifacts import Cut, source_of
+from msrefactor_transforms.splitting.artifacts import Cut, is_gone, source_of
 from msrefactor_transforms.splitting.builder import CONFIGURATION
 from msrefactor_transforms.splitting.dividing import kept_items
 from msrefactor_transforms.splitting.packages import (
@@ -257,7 +257,7 @@ def _replayed_run(question: Question, roles: Roles, cut: Cut, fact: Fact, tally:
         if fact.offset is None or fact.script is None:
             raise question.obstacle("opaque-step", _INDIVISIBLE, fact)
         instruction = kept_items(instruction, fact.script, fact.offset, keep)
-    if installs:
+    if installs and any(_is_install(fact.items[n]) for n in keep):
         reduced = _reduced(question, fact, instruction, tally)
         if reduced is None:
             others = [n for n in keep if roles.role(fact, n) is Role.SETUP]
@@ -274,13 +274,15 @@ def _replayed_run(question: Question, roles: Roles, cut: Cut, fact: Fact, tally:
 
 def _without_empty_installs(question: Question, fact: Fact, keep: Sequence[int], tally: Tally) -> list[int]:
     """Return the positions without installs of which no package is left, where others have some."""
-    removed = question.removed | question.plan.build_packages
+    build_only = question.plan.build_packages
     empty: list[int] = []
     for position in keep:
-        installs = [effect for effect in fact.items[position].effects if is_install(effect)]
-        names = [name for effect in installs for name in names_of(effect, question.removed)]
+        calls = [effect for effect in fact.items[position].effects if is_install(effect)]
+        names = [name for effect in calls for name in names_of(effect, question.removed)]
+        if any(word.variables & fact.scope.arguments for effect in calls for word in effect.packages):
+            continue  # what a build argument holds is the caller's
         known = [name for name in names if name is not None]
-        fates = [fate(name, question.facts.base, removed) for name in known]
+        fates = [fate(name, question.facts.base, question.removed, build_only) for name in known]
         if names and len(known) == len(names) and not any(one.runtime for one in fates):
             empty.append(position)
     if len(empty) == sum(1 for position in keep if _is_install(fact.items[position])):
@@ -289,7 +291,7 @@ def _without_empty_installs(question: Question, fact: Fact, keep: Sequence[int],
         for effect in fact.items[position].effects:
             if is_install(effect):
                 tally.fates.extend(
-                    fate(name, question.facts.base, question.removed, question.plan.build_packages)
+                    fate(name, question.facts.base, question.removed, build_only)
                     for name in names_of(effect, question.removed)
                     if name is not None
                 )
@@ -472,6 +474,7 @@ def _reduced(question: Question, fact: Fact, instruction: Instruction, tally: Ta
         question.removed,
         tally.have,
         question.plan.build_packages,
+        {k: v for k, v in fact.scope.variables.items() if k not in fact.scope.arguments},
     )
     tally.fates.extend(result.fates)
     tally.have.extend(package for one in result.fates for package in one.runtime)
@@ -580,7 +583,7 @@ def _last(question: Question) -> Fact:
 def _is_passing(fact: Fact, path: str) -> bool:
     """Whether a RUN makes the path and removes it again, and nothing of it that is replayed reads it."""
     made = [n for n, effect in enumerate(fact.effects) if path in effect.writes]
-    gone = [n for n, effect in enumerate(fact.effects) if any(is_under(path, one) for one in effect.removes)]
+    gone = [n for n, effect in enumerate(fact.effects) if any(is_gone(path, one) for one in effect.removes)]
     used = any(
         effect.role is Role.PACKAGES
         or (effect.role is Role.SETUP and any(overlaps(path, read) for read in effect.reads))
@@ -813,6 +816,12 @@ def _is_pointless(roles: Roles, fact: Fact, position: int, keep: Sequence[int], 
     if role is Role.NOTHING:
         tool = item.effects[0].tool if item.effects else ""
         return tool not in ("set", "shopt")
+    if role is Role.NAVIGATE and item.item is not None and item.item.kind == "command":
+        command = item.item.commands[0] if item.item.commands else None
+        if command is not None and not command.words and command.assignments:
+            names = {name for name, _ in command.assignments}
+            later = [one.item for n in keep if n > position and (one := fact.items[n]).item is not None]
+            return not any(one is not None and one.variables & names for one in later)
     if role is Role.NAVIGATE:
         return not any(n > position and roles.role(fact, n) in (Role.SETUP, Role.PACKAGES) for n in keep)
     return False
