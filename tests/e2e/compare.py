@@ -188,7 +188,8 @@ def _meant(answer: Answer) -> Answer:
     charset = "" if parameters.strip() == "charset=utf-8" else parameters.strip()
     kind = f"{_SAME_TYPES.get(kind.strip(), kind.strip())} {charset}".strip()
     if answer.status is not None and answer.status >= 300:
-        return replace(answer, content_type=None, body=b"", cache_control=None)
+        location = answer.location.removeprefix("http://localhost") if answer.location else None
+        return replace(answer, content_type=None, location=location, body=b"", cache_control=None)
     return replace(answer, content_type=kind)
 
 

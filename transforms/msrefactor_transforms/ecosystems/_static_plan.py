@@ -105,6 +105,8 @@ def replacing_plan(view: View, facts: StageFacts, server: StaticServer) -> Split
         prelude.append(_written(view, text, path, folder=posixpath.dirname(path)))
     else:
         prelude.append(_written(view, text, path))
+    if server.address == "::" and path != _WHOLE:
+        prelude.append(_without_ipv6(view, "/tmp/default.conf" if is_rootless else _CONFIGURATION))
     prelude[0:0] = [f"ENV {name}={value}\n" for name, value in environment.items()]
     writes = frozenset(path for _, effect in facts.effects() for path in effect.writes)
     setup = frozenset(
@@ -215,6 +217,20 @@ def _chosen_id(facts: StageFacts, name: str) -> str:
                     if option.startswith("--uid=") and option[6:].isdigit():
                         return option[6:]
     return ""
+
+
+def _without_ipv6(view: View, path: str) -> str:
+    """Return the RUN that prepares for a kernel without IPv6: Node takes IPv4 there, and nginx gives up."""
+    script = "/docker-entrypoint.d/40-without-ipv6.sh"
+    goes_on = f" {view.dockerfile.escape}\n    "
+    lines = (
+        f"RUN mkdir -p /docker-entrypoint.d && printf '%s\\n' > {script}",
+        "'#!/bin/sh'",
+        "'# where the kernel has no IPv6, listen on IPv4 alone'",
+        f"'test -e /proc/net/if_inet6 || sed -i \"s/\\[::\\]:\\(.*\\) ipv6only=off/\\1/\" {path}'",
+        f"&& chmod +x {script}",
+    )
+    return goes_on.join(lines) + "\n"
 
 
 def _written(view: View, text: str, path: str, folder: str = "") -> str:

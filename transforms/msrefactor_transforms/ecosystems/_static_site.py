@@ -110,6 +110,7 @@ def _body(server: StaticServer) -> Iterable[str]:
     yield "absolute_redirect off;"
     yield "server_tokens off;"
     if server.answers is Answers.FILES:
+        yield "gzip on;"
         yield "index index.html index.htm;"
         yield from ("location / {", "    try_files $uri $uri/ =404;", "}")
         return
