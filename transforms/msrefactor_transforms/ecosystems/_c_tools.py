@@ -59,7 +59,8 @@ def tool_effect(tool: str, command: Command, argv: Sequence[str | None], scope: 
     if tool in ("gpg", "gpg2") and has_option(argv, "--output", "-o", "--dearmor"):
         output = option_value(argv, "--output", "-o")
         if output is None:
-            return Effect(Role.GATE, tool=tool) if "--dearmor" in argv else None
+            is_named = has_option(argv, "--output", "-o")
+            return None if is_named else Effect(Role.GATE, tool=tool)
         return Effect(Role.FETCH, tool=tool, writes=(scope.path(output),))
     if tool == "xargs":
         return _xargs(argv, scope)

@@ -253,10 +253,22 @@ def _names(made: Makefile, text: str) -> tuple[str | None, ...]:
     if whole is not None:
         return tuple(whole.split())
     found: list[str | None] = []
-    for part in text.split():
+    for part in _parts(text):
         value = made.expanded(part)
         found.extend(value.split() if value is not None else [None])
     return tuple(found)
+
+
+def _parts(text: str) -> list[str]:
+    """Split at blanks that stand in no parentheses."""
+    parts, depth = [""], 0
+    for char in text:
+        depth += (char in "({") - (char in ")}")
+        if char.isspace() and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return [part for part in parts if part]
 
 
 def _with_recipe(made: Makefile, targets: Sequence[str], line: str) -> Makefile:
