@@ -284,7 +284,7 @@ def _installed_mb(facts: StageFacts, build_packages: frozenset[str]) -> float:
         for name in call.names if call.action == "install" else ():
             if name is not None and bare_name(name) in at_once:
                 continue
-            if name is None or name in build_packages or not fate(name, facts.base, removed).is_kept:
+            if name is None or not fate(name, facts.base, removed | build_packages).is_kept:
                 total += knowledge.installed_size_mb(name or "", release) or 50.0
     return total
 

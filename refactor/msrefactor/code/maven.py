@@ -75,7 +75,7 @@ def read_pom(text: str) -> Pom | None:
         name = _text(profile, "id")
         profiles[name] = _part(profile)
         condition = profile.find("activation")
-        if condition is not None and any(_text(condition, child.tag) != "false" for child in condition):
+        if condition is not None and any(_may_hold(child) for child in condition):
             active.add(name)
     parent = root.find("parent")
     named = None
@@ -99,6 +99,18 @@ def read_pom(text: str) -> Pom | None:
         pom.dependencies,
         profiles,
         frozenset(active),
+    )
+
+
+def _may_hold(condition: ElementTree.Element) -> bool:
+    """Whether a condition may hold in a build: not where it asks for a property that an editor sets."""
+    if condition.tag == "activeByDefault":
+        return (condition.text or "").strip() != "false"
+    name = _text(condition, "name")
+    return (
+        condition.tag != "property"
+        or name.startswith("!")
+        or not name.startswith(("m2e", "idea", "env.IDEA"))
     )
 
 

@@ -81,6 +81,8 @@ def project_of(view: View, facts: StageFacts, builds: Sequence[JvmBuild]) -> Pro
                     sources.setdefault(file)
                 elif "src/" in file and file.endswith((".properties", ".yml", ".yaml", ".xml", ".conf")):
                     settings.append(view.context.read_text(file) or "")
+                elif file.lower().endswith(".mf") or "manifest" in posixpath.basename(file).lower():
+                    settings.append(view.context.read_text(file) or "")
     needs = java_needs_of(view.context, tuple(sources))
     return Project(folders, needs, bool(sources), "\n".join(settings))
 
@@ -159,7 +161,7 @@ def _mentioned(
         if top in ("src", "target", "build") or top in {module.split("/")[0] for module in build.modules}:
             found.extend(
                 (posixpath.join(build.project, folder), "named in the source")
-                for folder in _folders_named(files, texts)
+                for folder in _folders_named(build.project, files, texts)
             )
             continue
         is_hidden = top.startswith(".") and not top.startswith(".env")
@@ -167,7 +169,9 @@ def _mentioned(
             continue
         if top.endswith(_DOCUMENTS) or top.endswith(SOURCE_ENDINGS):
             continue
-        if top in _CONFIGURATION or _CONFIGURED.fullmatch(top):
+        if build.tool in ("javac", "jar", "ant") and any(file.endswith(".jar") for file in files):
+            found.append((path, "libraries"))
+        elif top in _CONFIGURATION or _CONFIGURED.fullmatch(top):
             found.append((path, "read from beside the program"))
         elif why and not all(file.endswith((*_DOCUMENTS, *SOURCE_ENDINGS)) for file in files):
             found.append((path, why))
@@ -176,13 +180,20 @@ def _mentioned(
     return found
 
 
-def _folders_named(files: Sequence[str], texts: str) -> list[str]:
+def _folders_named(project: str, files: Sequence[str], texts: str) -> list[str]:
     """Return the folders below `src` and the like whose path is written in some text of the project."""
     folders = {posixpath.dirname(file) for file in files} | {
         "/".join(file.split("/")[:depth]) for file in files for depth in range(2, file.count("/") + 1)
     }
-    named = sorted(folder for folder in folders if "/" in folder and f"{folder}" in texts)
-    singles = [file for file in files if file in texts]
+    here = rf"(?:{re.escape(project)}/|(?<![\w/.-])(?:\./|file:(?:\./)?)?)"
+    written = {
+        match[1].rstrip("/") for match in re.finditer(rf"{here}((?:src|target|build)/[\w./-]*)", texts)
+    }
+    for module in sorted({file.split("/")[0] for file in files} - {"src", "target", "build"}):
+        found = re.finditer(rf"{here}({re.escape(module)}/[\w./-]*)", texts)
+        written |= {match[1].rstrip("/") for match in found}
+    named = sorted(folder for folder in folders if "/" in folder and folder in written)
+    singles = [file for file in files if file in written]
     return _outermost_relative([*named, *singles])
 
 

@@ -16,6 +16,7 @@ from msrefactor.contract import starts
 from msrefactor.facts import Scope, StageFacts
 from msrefactor.model import Evidence, View
 
+_CLASS_PATH = ("-jar", "-cp", "-classpath", "--class-path", "-p", "--module-path")
 _PIECES = re.compile(r"[=:,;\s\"']+")
 
 
@@ -56,6 +57,20 @@ def launches(view: View, facts: StageFacts) -> Launches:
         for path in _paths(word, facts.end):
             named.setdefault((path, is_started), Named(path, evidence, is_started))
 
+    def add_line(line: tuple[str | None, ...], evidence: Evidence) -> None:
+        if _runs_from_here(line, facts.end):
+            add(facts.end.cwd, evidence, True)
+        if None in line and _is_java(line):
+            unknown.append(evidence)
+        for before, word in zip((None, *line), line, strict=False):
+            if word is None:
+                continue
+            add(word, evidence, True)
+            if before in _CLASS_PATH:
+                for entry in word.split(":"):
+                    path = facts.end.path(entry)
+                    named.setdefault((path, True), Named(path, evidence, True))
+
     for start in starts(view, facts):
         if start.argv is not None:
             texts = _of_shell(start.argv)
@@ -66,18 +81,10 @@ def launches(view: View, facts: StageFacts) -> Launches:
             unknown.append(start.evidence)
             continue
         for line in lines:
-            if None in line and _is_java(line):
-                unknown.append(start.evidence)
+            add_line(line, start.evidence)
             for word in line:
-                if word is None:
-                    continue
-                add(word, start.evidence, True)
-                for script in _script_words(word, facts.end, 0):
-                    for inner in script:
-                        if inner is not None:
-                            add(inner, start.evidence, True)
-                    if None in script and _is_java(script):
-                        unknown.append(start.evidence)
+                for script in _script_words(word, facts.end, 0) if word else ():
+                    add_line(script, start.evidence)
     for fact in facts.facts:
         if fact.keyword == "ENV":
             evidence = Evidence(view.name, fact.line, "")
@@ -106,10 +113,18 @@ def _is_java(words: tuple[str | None, ...]) -> bool:
         return False
     rest = words[position + 1 :]
     for before, word in zip((None, *rest), rest, strict=False):
-        if word is None and before in ("-jar", "-cp", "-classpath", "--class-path"):
+        if word is None and before in _CLASS_PATH:
             return True
-    has_main = any(word in ("-jar", "-cp", "-classpath") for word in rest)
-    return not has_main
+    return not any(word in _CLASS_PATH for word in rest)
+
+
+def _runs_from_here(words: tuple[str | None, ...], scope: Scope) -> bool:
+    """Whether `java` is started without a class path: it looks for classes in the working directory."""
+    position = next((n for n, word in enumerate(words) if word and posixpath.basename(word) == "java"), None)
+    if position is None or "CLASSPATH" in scope.variables:
+        return False
+    options = {*_CLASS_PATH, "-version", "--version"}
+    return not any(word and word.partition("=")[0] in options for word in words[position + 1 :])
 
 
 def _words_of(text: str, scope: Scope) -> tuple[tuple[str | None, ...], ...] | None:

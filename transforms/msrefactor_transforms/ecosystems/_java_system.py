@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from msrefactor.commands import PackageCall
 from msrefactor.contract import evidence_of
 from msrefactor.facts import StageFacts
+from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import BaseImage
 from msrefactor.model import Evidence, Refused, View
 from msrefactor_transforms.splitting.needs import Wants
@@ -49,7 +50,7 @@ _PROVIDERS: Mapping[str, str] = {
     "make": "make",
 }
 """Commands of the JDK's and the build tools' images that the JRE's lacks, and their packages."""
-_SAVED_BY_PACKAGES = 150.0
+_SAVED_BY_PACKAGES = 90.0
 """About what a JDK's package weighs more than the JRE's, in megabytes, where no table has the release."""
 
 
@@ -81,8 +82,17 @@ def jdk_packages(
             left_out.add(bare_name(name))
             place = evidence_of(fact.instruction, view.name)
             found.append(RuntimePackage(runtime, place, f"it runs what {bare_name(name)} compiles"))
-            saved += 0.0 if facts.base.system == "debian" else _SAVED_BY_PACKAGES
+            saved += _saved(bare_name(name), runtime, facts)
     return SystemPackages(tuple(found), frozenset(left_out), saved)
+
+
+def _saved(jdk: str, jre: str, facts: StageFacts) -> float:
+    """Return what a JRE saves where no table has the JDK's size: there it is weighed with 1 MB."""
+    release = facts.base.release or (facts.base.releases[-1] if facts.base.releases else "")
+    if facts.base.system == "alpine":
+        release = knowledge.RELEASES[-1]
+    known, added = (knowledge.installed_size_mb(name, release) for name in (jdk, jre))
+    return 0.0 if known is not None else _SAVED_BY_PACKAGES + (added or 0.0)
 
 
 def runtime_java(name: str, system: str, is_desktop: bool) -> str | None:

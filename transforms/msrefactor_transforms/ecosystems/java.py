@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import fnmatch
 import posixpath
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from msrefactor.contract import evidence_of
 from msrefactor.facts import Effect, Fact, Interpreter, Scope, StageFacts, is_under
@@ -65,7 +67,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     if isinstance(base, Refused):
         return base
     last = max(fact.index for fact, _, _ in entries)
-    outputs = _outputs(entries, starts, project)
+    outputs = _outputs(view, facts, entries, starts, project)
     if isinstance(outputs, Refused):
         return outputs
     files = run_time_files(view, facts, builds, project, starts, last)
@@ -113,24 +115,64 @@ def _unfit(view: View, facts: StageFacts, entries: Sequence[tuple[Fact, Effect, 
 
 
 def _outputs(
-    entries: Sequence[tuple[Fact, Effect, JvmBuild]], starts: Launches, project: Project
+    view: View,
+    facts: StageFacts,
+    entries: Sequence[tuple[Fact, Effect, JvmBuild]],
+    starts: Launches,
+    project: Project,
 ) -> list[Artifact] | Refused:
     """Return what of the builds' folders the container uses."""
     found: dict[str, Artifact] = {}
     texts = "\n".join((*project.needs.texts, project.settings))
-    for fact, _, build in entries:
+    for folder, build in _by_folder([build for _, _, build in entries]).items():
+        last = max(fact.index for fact, _, build in entries if folder in build.folders)
+        named = [one for one in starts.named if is_under(one.path, folder) or _may_match(one, folder)]
+        if starts.unknown or any(is_under(folder, one.path) and one.is_started for one in starts.named):
+            found.setdefault(folder, Artifact(folder, last, "what the build leaves"))
+            continue
+        for one in named:
+            for path, why in _used(one, folder, build):
+                found[path] = Artifact(path, last, why)
+        name = posixpath.relpath(folder, build.project)
+        if re.search(rf"(?<![\w/.-])(\./)?{re.escape(name)}/", texts) or f"{folder}/" in texts:
+            found.setdefault(folder, Artifact(folder, last, "named in the source"))
+    if found or _is_passed_on(facts, entries):
+        return list(found.values())
+    unknown = next((build.unknown for _, _, build in entries if build.unknown is not None), None)
+    place = (evidence_of(entries[-1][0].instruction, view.name),)
+    detail = "nothing that the container starts is known to lie in what the build leaves"
+    return unknown or Refused("unknown-artifact", detail, place, "name the jar in CMD or ENTRYPOINT")
+
+
+def _by_folder(builds: Sequence[JvmBuild]) -> dict[str, JvmBuild]:
+    """Return, for each folder, all that is known of what the builds leave in it."""
+    found: dict[str, JvmBuild] = {}
+    for build in builds:
         for folder in build.folders:
-            named = [one for one in starts.named if is_under(one.path, folder) or _may_match(one, folder)]
-            if starts.unknown or any(is_under(folder, one.path) and one.is_started for one in starts.named):
-                found.setdefault(folder, Artifact(folder, fact.index, "what the build leaves"))
+            before = found.get(folder)
+            if before is None:
+                found[folder] = build
                 continue
-            for one in named:
-                for path, why in _used(one, folder, build):
-                    found[path] = Artifact(path, fact.index, why)
-            name = posixpath.relpath(folder, build.project)
-            if f"{name}/" in texts:
-                found.setdefault(folder, Artifact(folder, fact.index, "named in the source"))
-    return list(found.values())
+            outputs = {output.path: output for output in (*before.outputs, *build.outputs)}
+            found[folder] = replace(
+                build,
+                outputs=tuple(outputs.values()),
+                is_complete=before.is_complete and build.is_complete,
+                unknown=before.unknown or build.unknown,
+            )
+    return found
+
+
+def _is_passed_on(facts: StageFacts, entries: Sequence[tuple[Fact, Effect, JvmBuild]]) -> bool:
+    """Whether another command takes something from the builds' folders to where it is used."""
+    folders = [folder for _, _, build in entries for folder in build.folders]
+    first = min(fact.index for fact, _, _ in entries)
+    for fact, effect in facts.effects():
+        if fact.index < first or not effect.writes or isinstance(effect.detail, JvmBuild):
+            continue
+        if any(is_under(read.split("*")[0], folder) for read in effect.reads for folder in folders):
+            return True
+    return False
 
 
 def _may_match(one: Named, folder: str) -> bool:
@@ -144,6 +186,9 @@ def _used(one: Named, folder: str, build: JvmBuild) -> list[tuple[str, str]]:
     known: dict[str, JvmOutput] = {output.path: output for output in build.outputs}
     whole = [(folder, "the program and what it loads from beside it")]
     if one.is_pattern:
+        inside = posixpath.dirname(one.path)
+        if is_under(inside, folder) and inside != folder and not any(char in inside for char in "*?["):
+            return [(inside, "what the program loads")]
         matched = [path for path in known if fnmatch.fnmatchcase(path, one.path)]
         if not build.is_complete or not matched:
             return whole
@@ -152,15 +197,18 @@ def _used(one: Named, folder: str, build: JvmBuild) -> list[tuple[str, str]]:
     paths: list[tuple[str, str]] = []
     for path in matched:
         output = known.get(path)
+        if output is None and not path.endswith((".jar", ".war")):
+            paths.append((_below(path, folder) if path != folder else folder, "the program"))
+            continue
+        if output is not None and output.kind == "folder":
+            paths.append((path, "the program"))
+            continue
         if output is None:
             holder = next((o for o in known.values() if o.kind == "folder" and is_under(path, o.path)), None)
-            if holder is not None and holder.is_runnable:
-                paths.append((holder.path, "the program"))
-                continue
-            if not path.endswith((".jar", ".war")) and not one.is_pattern and path != folder:
-                paths.append((_below(path, folder), "named where the container is started"))
-                continue
-            return whole
+            if holder is None or not holder.is_runnable:
+                return whole
+            paths.append((holder.path, "the program"))
+            continue
         if not output.is_runnable:
             return whole
         paths.append((path, "the program"))
