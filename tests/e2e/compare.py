@@ -21,6 +21,9 @@ BASE_VARIABLES = frozenset(
         "YARN_VERSION",
         "GOLANG_VERSION",
         "GOPATH",
+        "MAVEN_HOME",
+        "MAVEN_CONFIG",
+        "JAVA_VERSION",
         # where a base image keeps its certificates
         "NODE_EXTRA_CA_CERTS",
         "REQUESTS_CA_BUNDLE",
@@ -54,6 +57,9 @@ BUILD_VARIABLES = frozenset(
 )
 """Variables that may be lost, but never changed, whoever set them."""
 
+PASSING = (["/usr/local/bin/mvn-entrypoint.sh"], ["/__cacert_entrypoint.sh"])
+"""Entrypoints of base images that prepare something and then start the command they are given."""
+
 COMPLAINTS = (
     "ModuleNotFoundError",
     "ImportError",
@@ -81,7 +87,9 @@ def _config_differences(before: Image, after: Image, dockerfile: str) -> Iterato
     else:
         yield from _unequal("User (as uid, gid)", before.user, after.user)
     for name in ("Entrypoint", "Cmd", "OnBuild", "Shell"):
-        yield from _unequal(name, before.config.get(name) or [], after.config.get(name) or [])
+        old, new = before.config.get(name) or [], after.config.get(name) or []
+        if not (name == "Entrypoint" and (old in PASSING or not old) and (new in PASSING or not new)):
+            yield from _unequal(name, old, new)
     for name in ("ExposedPorts", "Volumes", "Labels", "Healthcheck"):
         yield from _unequal(name, before.config.get(name) or {}, after.config.get(name) or {})
     yield from _unequal(

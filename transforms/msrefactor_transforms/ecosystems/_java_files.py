@@ -79,12 +79,17 @@ def project_of(view: View, facts: StageFacts, builds: Sequence[JvmBuild]) -> Pro
                     continue
                 if file.endswith(SOURCE_ENDINGS) and not file.endswith((".gradle.kts", "build.kts")):
                     sources.setdefault(file)
-                elif "src/" in file and file.endswith((".properties", ".yml", ".yaml", ".xml", ".conf")):
-                    settings.append(view.context.read_text(file) or "")
-                elif file.lower().endswith(".mf") or "manifest" in posixpath.basename(file).lower():
+                elif _is_setting(file):
                     settings.append(view.context.read_text(file) or "")
     needs = java_needs_of(view.context, tuple(sources))
     return Project(folders, needs, bool(sources), "\n".join(settings))
+
+
+def _is_setting(file: str) -> bool:
+    """Whether a file is configuration that is built in, or a jar's manifest."""
+    name = posixpath.basename(file).lower()
+    is_built_in = "src/" in file and name.endswith((".properties", ".yml", ".yaml", ".xml", ".conf"))
+    return is_built_in or name.endswith(".mf") or "manifest" in name
 
 
 def _is_test(file: str) -> bool:
