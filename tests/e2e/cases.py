@@ -8,7 +8,7 @@ body = "ok"                 contained in the answer's body
 headers = { Host = "x" }    sent with the request
 stdout = "done"             contained in the standard output
 exit = 0                    exit code of a program
-paths = ["/about"]          asked as well, and compared
+paths = ["/about"]          asked as well, and compared; also "HEAD /", "POST /", "GZIP /" (compressed)
 server = "nginx"            a server that takes the place of the original's command, on the same port
 wait = 30                   seconds until it must have answered or ended
 build_args = { A = "1" }    --build-arg of both builds
@@ -97,7 +97,8 @@ def read(folder: Path) -> Case:
         raise ValueError(f"{folder.name}: [run] needs either http or stdout")
     if "http" in run and not ("port" in run and run["http"].startswith("/")):
         raise ValueError(f"{folder.name}: [run] needs a port and a path that starts with /")
-    if not all(isinstance(path, str) and path.startswith("/") for path in run.get("paths", ())):
+    paths = run.get("paths", ())
+    if not all(isinstance(path, str) and path.rpartition(" ")[2].startswith("/") for path in paths):
         raise ValueError(f"{folder.name}: [run] paths have to start with /")
     if run.get("server", "nginx") != "nginx":
         raise ValueError(f'{folder.name}: [run] server can only be "nginx"')

@@ -180,11 +180,16 @@ def _behaviour_differences(before: Behaviour, after: Behaviour, *, is_replaced: 
         [_meant(answer) if is_replaced else answer for answer in one.answers] for one in (before, after)
     )
     for old, new in zip(answers, new_answers, strict=False):
-        for field in ("error", "status", "content_type", "location", "cache_control", "body"):
-            yield from _unequal(f"GET {old.path}: {field}", getattr(old, field), getattr(new, field))
+        for field in ("error", "status", "content_type", "location", "cache_control", "encoding", "body"):
+            yield from _unequal(f"{asked(old)}: {field}", getattr(old, field), getattr(new, field))
     for word in COMPLAINTS:
         if word in after.stdout + after.stderr and word not in before.stdout + before.stderr:
             yield f"log: only the refactored container says {word!r}"
+
+
+def asked(answer: Answer) -> str:
+    """The request as people write it."""
+    return answer.path if " " in answer.path else f"GET {answer.path}"
 
 
 _SAME_TYPES = {"application/javascript": "text/javascript", "application/xml": "text/xml"}

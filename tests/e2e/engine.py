@@ -77,6 +77,7 @@ class Answer:
     content_type: str | None = None
     location: str | None = None
     cache_control: str | None = None
+    encoding: str | None = None
     body: bytes = b""
     error: str | None = None
 
@@ -408,8 +409,10 @@ def _answer(raw: Mapping[str, object]) -> Answer:
     assert location is None or isinstance(location, str)
     cache_control = raw.get("cache_control")
     assert cache_control is None or isinstance(cache_control, str)
+    encoding = raw.get("encoding")
+    assert encoding is None or isinstance(encoding, str)
     body = base64.b64decode(str(raw["body"]), validate=True)
-    return Answer(str(raw["path"]), status, content_type, location, cache_control, body)
+    return Answer(str(raw["path"]), status, content_type, location, cache_control, encoding, body)
 
 
 def _runs() -> frozenset[str]:

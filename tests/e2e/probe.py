@@ -9,6 +9,7 @@ needs no published port and no way into the container, which may hold no shell. 
 from __future__ import annotations
 
 import base64
+import gzip
 import http.client
 import json
 import sys
@@ -43,11 +44,17 @@ def reach(address: str) -> str:
 
 
 def ask(port: int, path: str, headers: dict[str, str], deadline: float) -> dict[str, object]:
-    """The answer to one GET, asked again until somebody listens."""
+    """The answer to one request, asked again until somebody listens.
+
+    A path may have another method than GET before it: `HEAD /`. `GZIP /` is a GET that takes gzip.
+    """
+    method, _, place = path.rpartition(" ")
+    if method == "GZIP":
+        method, headers = "GET", {**headers, "Accept-Encoding": "gzip"}
     while True:
         connection = http.client.HTTPConnection("localhost", port, timeout=ANSWER_SECONDS)
         try:
-            connection.request("GET", path, headers=headers)
+            connection.request(method or "GET", place, headers=headers)
             response = connection.getresponse()
             return {
                 "path": path,
@@ -55,7 +62,8 @@ def ask(port: int, path: str, headers: dict[str, str], deadline: float) -> dict[
                 "content_type": response.getheader("Content-Type"),
                 "cache_control": response.getheader("Cache-Control"),
                 "location": response.getheader("Location"),
-                "body": base64.b64encode(response.read()).decode(),
+                "encoding": (encoding := response.getheader("Content-Encoding")),
+                "body": base64.b64encode(plain(response.read(), encoding)).decode(),
             }
         except (OSError, http.client.HTTPException) as error:
             if time.monotonic() > deadline:
@@ -63,6 +71,11 @@ def ask(port: int, path: str, headers: dict[str, str], deadline: float) -> dict[
         finally:
             connection.close()
         time.sleep(POLL_SECONDS)
+
+
+def plain(body: bytes, encoding: str | None) -> bytes:
+    """The body as it was before it was compressed."""
+    return gzip.decompress(body) if encoding == "gzip" and body else body
 
 
 def main() -> None:

@@ -80,6 +80,9 @@ def _can_probe(start: Start) -> bool:
 
 def replacing_plan(view: View, facts: StageFacts, server: StaticServer) -> SplitPlan | Refused | None:
     """Return the plan by which nginx hands out what the server did."""
+    if is_under(server.folder, "/root"):
+        detail = f"nginx doesn't run as root all the time, and so can't read {server.folder}"
+        return Refused("need-not-found", detail, (server.evidence,), "build in another folder than /root")
     touching = _touching(facts, server.folder)
     if touching is None:
         return None

@@ -233,7 +233,7 @@ def _serve(
         lists_folders=not options.has("--single"),
         compresses=not options.has("--no-compression"),
         headers=_CORS if options.has("--cors") else (),
-        answers_every_method=options.has("--cors"),
+        answers_every_method=True,
         is_quiet=options.has("--no-request-logging"),
     )
     return _with_configuration(facts, launch, server, options.last("--config"))

@@ -53,6 +53,7 @@ class StaticServer:
     cache_control: str = ""
     """Of every file."""
     answers_every_method: bool = False
+    """Whether POST and OPTIONS are answered as GET is."""
     is_quiet: bool = False
     """Whether requests aren't logged."""
 
@@ -133,7 +134,7 @@ def _body(server: StaticServer) -> Iterable[str]:
     if server.serves_gz:
         yield "gzip_static on;"
     if server.answers_every_method:
-        yield "error_page 405 =200 $uri;"
+        yield "error_page 405 =200 $request_uri;"
     match server.answers:
         case Answers.SERVE_SINGLE:
             yield from _headers(server)
