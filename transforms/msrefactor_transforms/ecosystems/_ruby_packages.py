@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from msrefactor.code.needs import CodeNeeds
 from msrefactor.commands import PackageCall
-from msrefactor.contract import starts
+from msrefactor.contract import evidence_of, starts
 from msrefactor.facts import StageFacts
-from msrefactor.model import View
-from msrefactor_transforms.ecosystems._ruby_commands import GemInstall, RubyTask, read_project
+from msrefactor.model import Evidence, View
+from msrefactor_transforms.ecosystems._ruby_commands import GemInstall, RubyTask, lock_of, read_project
 from msrefactor_transforms.splitting.needs import wanted
 
 _NODE = frozenset({"nodejs", "npm", "yarn", "yarnpkg", "node"})
@@ -21,6 +21,10 @@ _RUNS_NODE = frozenset(
 )
 """Gems that start Node while the program runs, or look for it when they are loaded."""
 _RUNS_GIT = frozenset("git gollum gollum-lib licensee bundler-audit bundler-leak gitlab_git grack".split())
+_PIPELINES = frozenset(
+    "railties rails sprockets sprockets-rails webpacker shakapacker vite_ruby hanami-assets".split()
+)
+"""Gems that compile assets when they are asked for, if they aren't there."""
 _ASSETS = ("assets:", "webpacker:", "shakapacker:", "vite:")
 _PRODUCTION = ("RAILS_ENV", "RACK_ENV", "HANAMI_ENV", "APP_ENV")
 
@@ -28,8 +32,7 @@ _PRODUCTION = ("RAILS_ENV", "RACK_ENV", "HANAMI_ENV", "APP_ENV")
 def build_packages(view: View, facts: StageFacts, code: CodeNeeds, names: Sequence[str]) -> frozenset[str]:
     """Return packages of the author's list that nothing in the running container starts.
 
-    Proof: every program that is started is known by name; no gem starts Node or git; the assets are built in
-    the image, for production, so that nobody builds them later.
+    Proof: every program that is started is known by name, and no gem starts Node (see `node_needs`) or git.
     """
     listed = {
         name
@@ -43,19 +46,62 @@ def build_packages(view: View, facts: StageFacts, code: CodeNeeds, names: Sequen
     if not listed or everything.unknown or not view.context.known or not names:
         return frozenset()
     found: set[str] = set()
-    builds_assets = any(
-        isinstance(effect.detail, RubyTask)
-        and effect.detail.name.startswith(("assets:", "webpacker:", "vite:"))
-        for _, effect in facts.effects()
-    )
-    is_production = any(facts.end.variables.get(name, "") == "production" for name in _PRODUCTION)
-    runs_node = started & {"node", "nodejs", "npm", "npx", "yarn", "yarnpkg"} or _RUNS_NODE & set(names)
-    if builds_assets and is_production and not runs_node and not _starts_rake_assets(view, facts):
+    if not started & {"node", "nodejs", "npm", "npx", "yarn", "yarnpkg"}:
         found |= _NODE & listed
     runs_git = "git" in started or _RUNS_GIT & set(names)
     if not runs_git and _is_from_git(facts):
         found |= {"git"} & listed
     return frozenset(found)
+
+
+def node_needs(view: View, facts: StageFacts) -> tuple[tuple[str, Evidence], ...]:
+    """Return `node` with what says that the running program may start it.
+
+    A gem does, or looks for it when it is loaded; or the assets may be compiled when they are asked for: they
+    aren't built in the image, or not for production.
+    """
+    tools = [
+        fact
+        for fact, effect in facts.effects()
+        if effect.tool in ("npm", "npx", "yarn", "corepack", "pnpm", "node")
+        or (isinstance(effect.detail, PackageCall) and _NODE & {name or "" for name in effect.detail.names})
+    ]
+    gems = gems_of(facts)
+    if not tools or gems == {}:
+        return ()
+    for name, evidence in (gems or {}).items():
+        if name in _RUNS_NODE:
+            return (("node", evidence),)
+    is_built = any(
+        isinstance(effect.detail, RubyTask) and effect.detail.name.startswith(_ASSETS)
+        for _, effect in facts.effects()
+    )
+    is_production = any(facts.end.variables.get(name, "") == "production" for name in _PRODUCTION)
+    has_assets = gems is None or not _PIPELINES.isdisjoint(gems)
+    if has_assets and not (is_built and is_production and not _starts_rake_assets(view, facts)):
+        return (("node", evidence_of(tools[0].instruction, view.name)),)
+    return ()
+
+
+def gems_of(facts: StageFacts) -> dict[str, Evidence] | None:
+    """Return every gem that Bundler installs, by the lock file or else the Gemfile; None: neither is seen."""
+    found: dict[str, Evidence] = {}
+    for _, effect in facts.effects():
+        install = effect.detail
+        if not isinstance(install, GemInstall) or install.tool != "bundle":
+            continue
+        gemfile, lock = read_project(install.gemfile, facts.end)
+        if lock is not None:
+            file = facts.end.origin(lock_of(install.gemfile)) or ""
+            for name, version, line in lock.specs:
+                found.setdefault(name, Evidence(file, line, f"{name} ({version})"))
+        elif gemfile is not None:
+            file = facts.end.origin(install.gemfile) or ""
+            for name, line in gemfile.names:
+                found.setdefault(name, Evidence(file, line, f"gem {name}"))
+        else:
+            return None
+    return found
 
 
 def _is_from_git(facts: StageFacts) -> bool:

@@ -29,6 +29,10 @@ from msrefactor_transforms.splitting.plan import Ecosystem, Level, RuntimePackag
 
 _COMPOSER = frozenset({"composer", "composer.phar"})
 _COMPOSER_MB = 3.0
+_PROGRAMS = frozenset(
+    "php php-fpm php-cgi apache2-foreground docker-php-entrypoint artisan composer symfony frankenphp".split()
+)
+"""Commands that run PHP, by itself or in a server."""
 _NODE = frozenset({"nodejs", "npm", "yarn", "yarnpkg"})
 _RUNS_NODE = ("browsershot", "puphpeteer", "node", "chrome-php", "v8js")
 """Parts of the names of packages that start Node."""
@@ -197,4 +201,4 @@ def _installs(evidence: Evidence) -> bool:
     return any(word in ("install", "update", "require", "i") for word in words)
 
 
-ECOSYSTEM = Ecosystem("php", interpret, plan)
+ECOSYSTEM = Ecosystem("php", interpret, plan, programs=_PROGRAMS, code=_code_needs)

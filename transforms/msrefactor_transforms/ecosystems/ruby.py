@@ -16,8 +16,8 @@ from msrefactor.facts import Effect, Fact, StageFacts
 from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import describe
 from msrefactor.model import Evidence, Refused, View
-from msrefactor_transforms.ecosystems._ruby_commands import GemInstall, interpret, lock_of, read_project
-from msrefactor_transforms.ecosystems._ruby_packages import build_packages
+from msrefactor_transforms.ecosystems._ruby_commands import GemInstall, interpret, read_project
+from msrefactor_transforms.ecosystems._ruby_packages import build_packages, gems_of, node_needs
 from msrefactor_transforms.knowledge.native import NativePackage, ruby_native
 from msrefactor_transforms.splitting.bases import saved_by_base, slim_base
 from msrefactor_transforms.splitting.plan import Ecosystem, Level, RuntimePackage, SplitPlan
@@ -58,7 +58,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     if obstacle is not None:
         return obstacle
     level, runtime = slim_base(facts, "ruby")
-    gems = _gems(view, facts, bundles)
+    gems = gems_of(facts)
     if level is Level.SLIM and gems is None:
         evidence = evidence_of(bundles[0][0].instruction, view.name)
         return Refused("context-unknown", "which gems are installed can't be read", (evidence,))
@@ -110,26 +110,6 @@ def _resolved(facts: StageFacts, runtime: str) -> str:
     return slim_variant(facts.base.reference.text) or runtime
 
 
-def _gems(
-    view: View, facts: StageFacts, bundles: Sequence[tuple[Fact, Effect, GemInstall]]
-) -> dict[str, Evidence] | None:
-    """Return every gem that Bundler installs, by the lock file or else the Gemfile; None: neither is seen."""
-    found: dict[str, Evidence] = {}
-    for _, _, install in bundles:
-        gemfile, lock = read_project(install.gemfile, facts.end)
-        if lock is not None:
-            file = facts.end.origin(lock_of(install.gemfile)) or ""
-            for name, version, line in lock.specs:
-                found.setdefault(name, Evidence(file, line, f"{name} ({version})"))
-        elif gemfile is not None:
-            file = facts.end.origin(install.gemfile) or ""
-            for name, line in gemfile.names:
-                found.setdefault(name, Evidence(file, line, f"gem {name}"))
-        else:
-            return None
-    return found
-
-
 def _unseen(
     facts: StageFacts, installs: Sequence[tuple[Fact, Effect, GemInstall]], runtime: str
 ) -> Iterator[str]:
@@ -179,7 +159,8 @@ def _code_needs(view: View, facts: StageFacts) -> CodeNeeds:
             for file in files:
                 if is_ruby(file) and not _is_aside(file):
                     sources.setdefault(file)
-    return ruby_needs_of(view.context, tuple(sources))
+    code = ruby_needs_of(view.context, tuple(sources))
+    return replace(code, commands=(*code.commands, *node_needs(view, facts)))
 
 
 def _is_aside(file: str) -> bool:
