@@ -33,7 +33,6 @@ _DECOMPRESSORS = {
 _REPOSITORIES = {
     "add-apt-repository": "/etc/apt",
     "apt-add-repository": "/etc/apt",
-    "apt-key": "/etc/apt",
     "yum-config-manager": "/etc/yum.repos.d",
     "subscription-manager": "/etc/yum.repos.d",
     "crb": "/etc/yum.repos.d",

@@ -73,6 +73,7 @@ def _outputs(question: Question, roles: Roles) -> tuple[Artifact, ...]:
                 for path in effect.writes:
                     is_lost = is_waste(path) or path in question.plan.unneeded
                     is_lost = is_lost or any(is_under(path, tree) for tree in question.plan.tools)
+                    is_lost = is_lost or question.is_idle_source(path, fact.index)
                     if is_lost or _is_removed_later(question, path, fact.index, position):
                         continue
                     if not _is_only_passed_on(question, path, fact.index):

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from msrefactor.commands import PackageCall
 from msrefactor.contract import evidence_of
-from msrefactor.facts import Effect, Fact, StageFacts
+from msrefactor.facts import Effect, Fact, StageFacts, is_under
 from msrefactor.knowledge.images import BaseImage
 from msrefactor.model import Evidence, Refused, View
 from msrefactor.tree import Instruction
-from msrefactor_transforms.splitting.packages import removed_packages
+from msrefactor_transforms.splitting.packages import fate, names_of, removed_packages
 from msrefactor_transforms.splitting.plan import Level, RuntimePackage, SplitPlan
 
 SYSTEM_FOLDERS = frozenset(
@@ -19,6 +19,13 @@ SYSTEM_FOLDERS = frozenset(
     "/opt /root".split()
 )
 """Folders that hold things of many owners, so that none of them is an artifact as a whole."""
+
+
+PACKAGE_SOURCES = (
+    "/etc/apt/keyrings", "/etc/apt/sources.list.d", "/etc/apt/trusted.gpg", "/etc/apt/trusted.gpg.d",
+    "/usr/share/keyrings", "/etc/yum.repos.d", "/etc/pki/rpm-gpg",
+)  # fmt: skip
+"""Where package sources beside the distribution's own are named, and their keys."""
 
 
 class Obstacle(Exception):  # noqa: N818 - it carries an expected ending, not an error
@@ -60,6 +67,20 @@ class Question:
     def builder(self) -> str:
         """The name of the builder stage; the author's own name stays with the final stage."""
         return "builder" if self.facts.stage.name == "build" else "build"
+
+    def is_idle_source(self, path: str, index: int) -> bool:
+        """Whether a path set up at `index` is for installs only, none of which the final stage does."""
+        is_own = path.endswith(("/debian.sources", "/ubuntu.sources"))
+        if is_own or not any(is_under(path, folder) for folder in PACKAGE_SOURCES):
+            return False
+        gone = self.removed | self.plan.build_packages
+        return not any(
+            name is None or fate(name, self.facts.base, gone).runtime
+            for fact in self.facts.facts[index:]
+            for effect in fact.effects
+            if is_install(effect)
+            for name in names_of(effect, self.removed)
+        )
 
     def instruction(self, text: str) -> Instruction:
         """Return a new instruction in the file's line ends and casing of keywords; a comment may lead it."""

@@ -536,6 +536,9 @@ def _is_item_replayed(question: Question, roles: Roles, cut: Cut, fact: Fact, po
         return True
     if role is not Role.SETUP or (fact.index, position) in question.plan.replayed:
         return True
+    written = [path for effect in item.effects for path in (*effect.writes, *effect.removes)]
+    if written and all(question.is_idle_source(path, fact.index) for path in written):
+        return False
     for effect in item.effects:
         if effect.role is not Role.SETUP:
             continue
