@@ -111,6 +111,14 @@ def replacing_plan(view: View, facts: StageFacts, server: StaticServer) -> Split
     if server.address == "::" and path != _WHOLE:
         prelude.append(_without_ipv6(view, "/tmp/default.conf" if is_rootless else _CONFIGURATION))
     prelude[0:0] = [f"ENV {name}={value}\n" for name, value in environment.items()]
+    if server.port != 80 and _is_found_by_what_it_exposes(view):
+        return Refused(
+            "need-not-found",
+            f"a proxy looks for the port that the image exposes, and {IMAGE} exposes 80 beside {server.port}",
+            (server.evidence,),
+            f"set VIRTUAL_PORT={server.port} beside VIRTUAL_HOST",
+        )
+    also = "" if server.port == 80 else ", which exposes 80 as well"
     writes = frozenset(path for _, effect in facts.effects() for path in effect.writes)
     setup = frozenset(
         (fact.index, position)
@@ -140,9 +148,15 @@ def replacing_plan(view: View, facts: StageFacts, server: StaticServer) -> Split
         ),
         evidence=(server.evidence,),
         reason=f"hand out {server.folder} by nginx on port {server.port}, as {server.tool} did; "
-        f"the final stage starts from {IMAGE}",
+        f"the final stage starts from {IMAGE}{also}",
         saved_mb=saved,
     )
+
+
+def _is_found_by_what_it_exposes(view: View) -> bool:
+    """Whether nginx-proxy leads to the container without being told its port."""
+    names = {(use.value or "").partition("=")[0] for use in view.uses if use.kind == "environment"}
+    return "VIRTUAL_HOST" in names and "VIRTUAL_PORT" not in names
 
 
 def _touching(facts: StageFacts, folder: str) -> int | None:
@@ -156,7 +170,10 @@ def _touching(facts: StageFacts, folder: str) -> int | None:
             install = effect.detail
             if isinstance(install, NodeInstall) and is_under(install.folder, folder):
                 return None
-            if effect.role >= Role.SETUP and any(overlaps(path, folder) for path in effect.writes):
+            writes = any(overlaps(path, folder) for path in effect.writes)
+            # where a build writes may be read wrongly: it counts as long as it isn't an installation
+            is_build = effect.role in (Role.BUILD, Role.GATE) and not isinstance(install, NodeInstall)
+            if is_build or (effect.role >= Role.SETUP and writes):
                 last = fact.index
         if fact.keyword in ("COPY", "ADD") and fact.destination is not None:
             paths = [placed.destination for placed in fact.placed] or [fact.destination]
