@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from msrefactor import installers
 from msrefactor.facts import Effect, Role, Scope, is_under
 from msrefactor.shell import Command, Item, Word
 
@@ -33,18 +34,6 @@ class PackageCall:
     without_recommends: bool = False
     removes_dependencies: bool = False
     """remove: whether what was installed only for these packages goes with them."""
-
-
-@dataclass(frozen=True, slots=True)
-class PackageSource:
-    """A script that adds a package source to the system it runs on, and what is installed from there."""
-
-    url: str
-    names: tuple[str, ...]
-
-
-_SOURCE_SCRIPTS = {"https://deb.nodesource.com/setup_": ("nodejs", "nsolid")}
-"""Beginnings of the addresses of scripts that do nothing else."""
 
 
 WASTE = (
@@ -166,6 +155,9 @@ def interpret_common(command: Command, argv: Arguments, scope: Scope, item: Item
     if any(word == "--version" for word in argv[1:]) and len(argv) == 2:
         return Effect(Role.NOTHING, tool=tool)
     if "/" in name and not name.startswith(("/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/")):
+        known = _downloaded(name, argv[1:], scope)
+        if known is not None:
+            return known
         return Effect(Role.OPAQUE, tool=name, why=f"what `{name}` leaves behind isn't known")
     reader = _READERS.get(tool)
     if reader is None:
@@ -409,7 +401,20 @@ def _configures(*writes: str) -> Reader:
 
 
 def _downloads(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
-    """`curl`, `wget`: to a file, or to standard output."""
+    """`curl`, `wget`; known installers and archives of known tools are remembered by where they are saved."""
+    effect = _saved(command, argv, scope, item)
+    url = installers.address_in(command)
+    if effect.role not in (Role.FETCH, Role.OPAQUE):
+        return effect
+    if not (installers.known_script(url) or installers.archive_of(url)):
+        return effect
+    notes = tuple((f"download {path}", url) for path in effect.writes)
+    # nobody needs the installer itself once it has run
+    return Effect(Role.FETCH, tool=effect.tool, notes=notes)
+
+
+def _saved(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    """Return where a download goes: to a file, or to standard output."""
     tool = str(argv[0])
     if item.kind == "pipeline" and item.commands and item.commands[-1] is not command:
         last = item.commands[-1]
@@ -455,9 +460,11 @@ def _unpacks(command: Command, argv: Arguments, scope: Scope, item: Item) -> Eff
             return _unknown_path(tool)
         archive = operands(argv, ("-d", "-x"))[:1]
         reads = _paths(archive, scope) or ()
-        return Effect(
-            Role.FETCH, tool=tool, reads=reads, writes=(scope.path(folder) if folder else scope.cwd,)
-        )
+        target = scope.path(folder) if folder else scope.cwd
+        known = _known_archive(command, archive[0] if archive else None, target, item)
+        if known is not None:
+            return replace(known, reads=reads)
+        return Effect(Role.FETCH, tool=tool, reads=reads, writes=(target,))
     words = list(argv[1:])
     mode = words[0] if words else None
     extracts = has_option(argv, "-x", "--extract", "--get") or (
@@ -485,7 +492,29 @@ def _unpacks(command: Command, argv: Arguments, scope: Scope, item: Item) -> Eff
     if archive_word is None and mode is not None and not mode.startswith("-") and "f" in mode:
         archive_word = words[1] if len(words) > 1 else None
     reads = (scope.path(archive_word),) if archive_word and archive_word != "-" else ()
-    return Effect(Role.FETCH, tool=tool, reads=reads, writes=(scope.path(folder) if folder else scope.cwd,))
+    target = scope.path(folder) if folder else scope.cwd
+    known = _known_archive(command, archive_word, target, item)
+    if known is not None:
+        return replace(known, reads=reads)
+    return Effect(Role.FETCH, tool=tool, reads=reads, writes=(target,))
+
+
+def _known_archive(command: Command, archive: str | None, folder: str, item: Item) -> Effect | None:
+    """Return what unpacking leaves where the archive, a file or what is piped in, is one of known tools."""
+    texts = [archive] if archive and archive != "-" else []
+    texts.extend(word.text.strip("\"'") for word in command.words[1:] if installers.archive_of(word.text))
+    if item.kind == "pipeline" and item.commands and item.commands[0] is not command:
+        texts.append(installers.address_in(item.commands[0]))
+    strips = [word.text.removeprefix("--strip-components").strip("= ") for word in command.words
+              if word.text.startswith("--strip")]  # fmt: skip
+    depth = strips[0] if strips else "0"
+    if strips and not depth:
+        at = next(n for n, word in enumerate(command.words) if word.text.startswith("--strip"))
+        depth = command.words[at + 1].text if at + 1 < len(command.words) else ""
+    if depth not in ("0", "1"):
+        return None
+    found = (installers.unpacked(text.strip("\"'"), folder, depth == "1") for text in texts)
+    return next((effect for effect in found if effect is not None), None)
 
 
 def _git(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
@@ -634,32 +663,56 @@ def _dpkg(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect
 
 def _shell(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
     tool = str(argv[0])
-    if item.kind == "pipeline" and len(argv) <= 2:
-        source = _package_source(command, item)
-        if source is not None and argv[1:] in ((), ("-",), ("-E",), ("-s",)):
-            return Effect(
-                Role.BUILD,
-                tool=tool,
-                reads_only=True,
-                why=f"adds the packages of {source.url}",
-                detail=source,
-            )
-        return Effect(Role.OPAQUE, tool=tool, why="a script that comes from another program is run")
+    rest = [word for word in argv[1:] if word not in ("-", "-E", "-x", "-e", "-ex", "-l")]
+    if tool in (".", "source") and argv[1:2] and argv[1] is not None:
+        return _sourced(argv[1], scope)
+    if item.kind == "pipeline" and (not rest or rest[0] == "-s"):
+        at = item.commands.index(command) if command in item.commands else len(item.commands) - 1
+        known = None
+        if at == 1 and item.commands[0].name in ("curl", "wget"):
+            words = [word for word in rest[1:] if word != "--"]
+            known = installers.run_script(installers.address_in(item.commands[0]), words, scope)
+        why = "a script that comes from another program is run"
+        return known or Effect(Role.OPAQUE, tool=tool, why=why)
+    if rest and rest[0] is not None and not rest[0].startswith("-"):
+        known = _downloaded(rest[0], rest[1:], scope)
+        if known is not None:
+            return known
     return Effect(Role.OPAQUE, tool=tool, why="what the script leaves behind isn't known")
 
 
-def _package_source(command: Command, item: Item) -> PackageSource | None:
-    """Return the package source whose script another command of the pipeline downloads."""
-    if len(item.commands) != 2:
-        return None
-    words = [word.literal or "" for word in item.commands[0].words]
-    if words[:1] not in (["curl"], ["wget"]):
-        return None
-    for word in words:
-        for start, names in _SOURCE_SCRIPTS.items():
-            if word.startswith(start):
-                return PackageSource(word, names)
-    return None
+def _downloaded(name: str, words: Sequence[str | None], scope: Scope) -> Effect | None:
+    """Return what a script does that an earlier command downloaded, if it is a known installer."""
+    url = scope.notes.get(f"download {scope.path(name)}")
+    return installers.run_script(url, words, scope) if url else None
+
+
+_SOURCED = ("/nvm.sh", "/.cargo/env", "/.bashrc", "/.profile", "/.bash_profile", "/etc/profile")
+"""Scripts that only set what later commands of the same shell see."""
+
+
+def _sourced(script: str, scope: Scope) -> Effect:
+    path = scope.path(script)
+    if path.endswith(_SOURCED) or path == f"{scope.variables.get('CARGO_HOME', '')}/env":
+        return Effect(Role.NAVIGATE, tool=".")
+    return Effect(Role.OPAQUE, tool=".", why="what the script leaves behind isn't known")
+
+
+def _version_manager(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    """`nvm`, `n`: other versions of Node."""
+    if argv[1:2] in (("use",), ("ls",), ("list",), ("which",), ("--version",), ("current",)):
+        return Effect(Role.NAVIGATE, tool=str(argv[0]))
+    if argv[1:2] == ("cache",):
+        return Effect(Role.CLEAN, tool=str(argv[0]))
+    return installers.version_manager(posixpath.basename(str(argv[0])), scope)
+
+
+def _rustup(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    return installers.rustup(scope)
+
+
+def _repository(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
+    return installers.added_repository(argv)
 
 
 def _keys(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
@@ -713,6 +766,9 @@ _MANY: Mapping[Reader, str] = {
     _keys: "apt-key gpg",
     _rpm: "yum dnf microdnf zypper tdnf",
     _dpkg: "dpkg dpkg-query apt-mark apt-cache apt-config dpkg-architecture",
+    _version_manager: "nvm n",
+    _rustup: "rustup rustup-init",
+    _repository: "add-apt-repository apt-add-repository",
     _shell: "sh bash ash dash zsh . source eval",
 }
 

@@ -551,6 +551,7 @@ def interpret(
 ) -> Effect:
     """Return what one simple command does, redirections included."""
     from msrefactor.commands import appended_files, interpret_common, redirect_writes
+    from msrefactor.installers import source_in
 
     written = redirect_writes(command, scope)
     words = unwrapped(command.words, scope)
@@ -593,7 +594,13 @@ def interpret(
             writes=(*effect.writes, *written),
             appends=(*effect.appends, *added),
         )
+    if effect.detail is None and any(is_under(p, place) for p in effect.writes for place in _OF_SOURCES):
+        effect = replace(effect, detail=source_in(item))
     return effect
+
+
+_OF_SOURCES = ("/etc/apt", "/usr/share/keyrings", "/etc/yum.repos.d")
+"""Where package sources and their keys are set up."""
 
 
 def _named_paths(argv: Sequence[str | None], scope: Scope) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     obstacle = development(programs) or _kept_elsewhere(facts, local, packages_at, programs)
     if obstacle is not None:
         return obstacle
-    level, runtime = slim_base(facts, "node")
+    level, runtime = slim_base(facts, facts.base.family)  # Node may come as a package of the author
     code = _code_needs(view, facts)
     installed = installed_packages(view, tuple(packages_at.values()))
     commands = [(words[0], evidence) for words, evidence in programs if words and "/" not in words[0]]

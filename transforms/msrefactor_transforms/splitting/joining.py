@@ -13,7 +13,9 @@ from dataclasses import replace
 from msrefactor import variables
 from msrefactor.code.needs import CONTEXT_MARK, EMPTY, merged_needs
 from msrefactor.commands import PackageCall
+from msrefactor.contract import evidence_of
 from msrefactor.facts import Fact, Role, StageFacts, is_under, overlaps
+from msrefactor.installers import ToolInstall
 from msrefactor.knowledge.images import describe
 from msrefactor.model import Evidence, Refused, View
 from msrefactor_transforms.splitting.needs import Wants, placed_path, wanted
@@ -35,21 +37,25 @@ def joined(view: View, facts: StageFacts, plans: Plans) -> SplitPlan | Refused:
             return plan  # nothing else runs in the container, whoever built the files
     running, wants = _running(view, facts, {one.name: plan for one, plan in plans})
     hosts = [(one, plan) for one, plan in plans if one.name in running]
-    if len(plans) == 1 and (hosts or not running):
+    if len(plans) == 1 and not running:
         return plans[0][1]
     if not hosts and not running:
         hosts = list(plans)  # what is started is none of them by name: it may be any of them
     for _, plan in hosts:
-        if isinstance(plan, Refused):
+        if isinstance(plan, Refused) or plan.replacement is not None:
             return plan
+    unsure = _placed_unseen(view, facts, running)
+    if unsure is not None:
+        return unsure
     understood = [(one, plan) for one, plan in hosts if isinstance(plan, SplitPlan)]
     host = _together(facts, understood) if understood else _as_it_is(facts, running, wants)
     builders = [one for one in ecosystems() if one.name not in running and _builds(facts, one)]
+    builders = [one for one in builders if not one.is_last_resort]
     builders = [one for one in builders if all(one is not other for other, _ in hosts)]
     compiled = [
         plan for one, plan in plans if one in builders and not one.programs and isinstance(plan, SplitPlan)
     ]
-    return _with_builders(view, facts, host, builders, compiled, wants)
+    return _with_builders(view, facts, host, builders, compiled, wants, running)
 
 
 def _running(
@@ -196,14 +202,15 @@ def _with_builders(
     builders: Sequence[Ecosystem],
     compiled: Sequence[SplitPlan],
     wants: Wants,
+    running: Iterable[str],
 ) -> SplitPlan:
     """Return the host's plan with what those leave it that only build."""
-    if not builders:
+    tools = [*_copied_tools(facts, builders), *_installed_tools(facts, running)]
+    if not builders and not tools:
         return host
     own = frozenset(one.name for one in builders)
     spared = [one.spared(view, facts, wants.code) for one in builders]
     packages = frozenset().union(*(one.packages for one in builders))
-    tools = _tools(view, facts, builders)
     names = " and ".join(one.name for one in builders if _is_named(facts, one))
     opened = _opened(facts, host, own, wants)
     inputs = {
@@ -234,6 +241,20 @@ def _with_builders(
     )
 
 
+def _placed_unseen(view: View, facts: StageFacts, running: Mapping[str, Evidence]) -> Refused | None:
+    """Return the obstacle that what runs was installed by a manager of versions, in a folder of its own."""
+    for fact, effect in facts.effects():
+        install = effect.detail
+        if isinstance(install, ToolInstall) and install.language in running and not install.is_exact:
+            return Refused(
+                "install-mode",
+                f"{install.language} runs in the container, and where {install.url} puts it isn't known",
+                (evidence_of(fact.instruction, view.name),),
+                f"start from an image that has {install.language}, or install its package",
+            )
+    return None
+
+
 def _is_named(facts: StageFacts, ecosystem: Ecosystem) -> bool:
     return any(e.ecosystem == ecosystem.name and e.role >= Role.FETCH for _, e in facts.effects())
 
@@ -250,7 +271,18 @@ def _listed(facts: StageFacts) -> frozenset[str]:
     return frozenset((*names, *map(bare_name, names)))
 
 
-def _tools(view: View, facts: StageFacts, builders: Sequence[Ecosystem]) -> list[str]:
+def _installed_tools(facts: StageFacts, running: Iterable[str]) -> list[str]:
+    """Return where installers put tools of languages that nothing of the container runs on."""
+    on = {one.name for one in ecosystems() if one.name in running and one.programs}
+    return [
+        place
+        for _, effect in facts.effects()
+        if isinstance(effect.detail, ToolInstall) and effect.detail.language not in on
+        for place in effect.detail.places
+    ]
+
+
+def _copied_tools(facts: StageFacts, builders: Sequence[Ecosystem]) -> list[str]:
     """Return where tools of these ecosystems are copied to from their images."""
     families = frozenset[str]().union(*(one.images or frozenset({one.name}) for one in builders))
     found: list[str] = []

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from msrefactor.facts import Effect, Fact, ItemFact, Role, is_under
+from msrefactor.installers import PackageSource
 from msrefactor.knowledge import packages as knowledge
 from msrefactor_transforms.splitting.packages import bare_name, fate
 from msrefactor_transforms.splitting.question import SYSTEM_FOLDERS, Question, is_install
@@ -65,6 +66,10 @@ def roles_of(question: Question) -> Roles:
     copied = {artifact.path for artifact in question.plan.artifacts}
     for fact in question.facts.runs():
         for position, item in enumerate(fact.items):
+            if _is_idle_source(question, item):
+                turned.add((fact.index, position))
+                ignored.add((fact.index, position))
+                continue
             if item.role in (Role.BUILD, Role.FETCH):
                 for effect in item.effects:
                     builder_only.extend(effect.writes)
@@ -124,6 +129,32 @@ def _is_symbolic_link(item: ItemFact) -> bool:
     return any(
         word.text.startswith("-") and "s" in word.text.lstrip("-")[:3] for word in item.item.commands[0].words
     )
+
+
+_OF_SOURCES = ("/etc/apt", "/usr/share/keyrings", "/etc/yum.repos.d")
+
+
+def _is_idle_source(question: Question, item: ItemFact) -> bool:
+    """Whether an item sets up a package source from which the final stage installs nothing."""
+    paths = [path for effect in item.effects for path in (*effect.writes, *effect.removes)]
+    if not paths or not all(any(is_under(path, place) for place in _OF_SOURCES) for path in paths):
+        return False
+    details = [effect.detail for effect in item.effects if isinstance(effect.detail, PackageSource)]
+    if not details:
+        if any(effect.tool not in ("mkdir", "install", "chmod", "touch") for effect in item.effects):
+            return False
+        details = [e.detail for _, e in question.facts.effects() if isinstance(e.detail, PackageSource)]
+        others = any(
+            any(is_under(path, place) for path in effect.writes for place in _OF_SOURCES)
+            and not isinstance(effect.detail, PackageSource)
+            and effect.tool not in ("mkdir", "install", "chmod", "touch")
+            for _, effect in question.facts.effects()
+        )
+        if others:
+            return False
+    kept = [name for name in _authors_packages(question) if name not in question.plan.build_packages]
+    kept += [package.name for package in question.wanted]
+    return bool(details) and not any(source.has(name) for source in details for name in kept)
 
 
 def _is_of_tools(question: Question, reads: Iterable[str], writes: Iterable[str]) -> bool:

@@ -235,6 +235,7 @@ def _replayed_run(question: Question, roles: Roles, cut: Cut, fact: Fact, tally:
         for n in acting
     ):
         return None  # only `apt-get update` is left, and it has nothing to serve
+    keep = _without_second_lists(roles, fact, keep)
     keep = _without_empty_installs(question, fact, keep, tally)
     acting = [n for n in keep if roles.role(fact, n) in (Role.SETUP, Role.PACKAGES)]
     installs = any(fact.items[n].role is Role.PACKAGES for n in keep)
@@ -270,6 +271,28 @@ def _replayed_run(question: Question, roles: Roles, cut: Cut, fact: Fact, tally:
             return kept_items(fact.instruction, fact.script, fact.offset, others)
         instruction = reduced
     return instruction
+
+
+def _without_second_lists(roles: Roles, fact: Fact, keep: Sequence[int]) -> list[int]:
+    """Return the positions without the update that only a package source called for that isn't set up."""
+    found: list[int] = []
+    for position in keep:
+        since = next((n for n in reversed(found) if _is_update(fact.items[n])), None)
+        if _is_update(fact.items[position]) and since is not None:
+            between = range(since + 1, position)
+            is_called_for = any(
+                n in found and roles.role(fact, n) in (Role.SETUP, Role.CLEAN) for n in between
+            )
+            if not is_called_for and any((fact.index, n) in roles.ignored for n in between):
+                continue
+        found.append(position)
+    return found
+
+
+def _is_update(item: ItemFact) -> bool:
+    return bool(item.effects) and all(
+        isinstance(e.detail, PackageCall) and e.detail.action == "update" for e in item.effects
+    )
 
 
 def _without_empty_installs(question: Question, fact: Fact, keep: Sequence[int], tally: Tally) -> list[int]:
@@ -426,6 +449,8 @@ def _demand_sources(question: Question, roles: Roles, fact: Fact, keep: Sequence
     """Refuse when packages are installed from a source that a build step of the same RUN sets up."""
     fetched = False
     for position, item in enumerate(fact.items):
+        if (fact.index, position) in roles.ignored:
+            continue  # nothing that is installed here comes from it
         if position not in keep and item.role is not Role.PACKAGES:
             fetched = fetched or any(
                 is_under(path, folder)

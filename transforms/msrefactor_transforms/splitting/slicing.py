@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from msrefactor.commands import PackageSource
-from msrefactor.facts import Fact, StageFacts
+from msrefactor.facts import Fact, Role, StageFacts
+from msrefactor.installers import PackageSource
 from msrefactor.knowledge.images import BaseImage
 from msrefactor.model import Refused, Removal, View
 from msrefactor.tree import Instruction
@@ -91,11 +91,15 @@ def _reason(question: Question, fact: Fact) -> str:
 
 def _check_sources(question: Question) -> None:
     """Raise where the final stage installs a package from a source that a script adds to the builder only."""
-    sources = [e.detail for _, e in question.facts.effects() if isinstance(e.detail, PackageSource)]
+    sources = [
+        effect.detail
+        for _, effect in question.facts.effects()
+        if isinstance(effect.detail, PackageSource) and effect.role is Role.BUILD
+    ]
     gone = question.removed | question.plan.build_packages
     for fact in question.facts.runs() if sources else ():
         for name in (name for effect in fact.effects if is_install(effect) for name in effect.detail.names):
-            source = next((source for source in sources if name in source.names), None)
+            source = next((source for source in sources if source.has(name)), None)
             if source is not None and name not in gone:
                 raise question.obstacle(
                     "need-not-found",
