@@ -197,4 +197,4 @@ def _provided(command: str, builds: Sequence[DotnetBuild]) -> str | None:
     return None
 
 
-ECOSYSTEM = Ecosystem("dotnet", interpret, plan)
+ECOSYSTEM = Ecosystem("dotnet", interpret, plan, programs=frozenset({"dotnet"}))

@@ -179,4 +179,4 @@ def _assumptions(view: View, facts: StageFacts, builds: Sequence[tuple[Fact, Bea
     return tuple(dict.fromkeys(found))
 
 
-ECOSYSTEM = Ecosystem("elixir", interpret, plan)
+ECOSYSTEM = Ecosystem("elixir", interpret, plan, programs=frozenset({"elixir", "mix", "iex", "erl"}))

@@ -259,4 +259,15 @@ def _reason(base: Base, outputs: Sequence[Artifact]) -> str:
     return f"{text}; {base.why}" if base.why else text
 
 
-ECOSYSTEM = Ecosystem("java", interpret, plan)
+_PROGRAMS = frozenset(
+    "java javaw catalina.sh startup.sh jetty.sh jshell kotlin scala groovy mvn gradle".split()
+)
+
+ECOSYSTEM = Ecosystem(
+    "java",
+    interpret,
+    plan,
+    programs=_PROGRAMS,
+    packages=frozenset({"maven", "gradle", "ant"}),
+    images=frozenset({"eclipse-temurin", "maven", "gradle", "openjdk", "amazoncorretto"}),
+)

@@ -236,7 +236,9 @@ def _with_builders(
         packages=(*host.packages, *(one for plan in compiled for one in plan.packages)),
         has_libraries=host.has_libraries or any(plan.has_libraries for plan in compiled),
         assumptions=tuple(dict.fromkeys((*host.assumptions, *assumptions))),
-        reason=f"{host.reason}; {names} only builds" if names else host.reason,
+        reason=f"{host.reason}; {names} only build{'' if ' and ' in names else 's'}"
+        if names
+        else host.reason,
         saved_mb=host.saved_mb + sum(one.saved_mb for one in spared),
     )
 
