@@ -21,6 +21,8 @@ from msrefactor_transforms.ecosystems._rust_manifests import (
     setting,
 )
 
+TOOLCHAINS = frozenset({"rust", "rustlang/rust"})
+"""Families of base images that are the compiler."""
 _VALUES = frozenset(
     "--bin --example --test --bench -p --package --exclude --features -F --profile --target --target-dir "
     "--manifest-path --artifact-dir --out-dir --config -Z -j --jobs --color --message-format --lockfile-path "
@@ -97,7 +99,7 @@ def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Eff
         return Effect(Role.BUILD, tool=tool, reads_only=True, why="prepares the toolchain")
     if tool == "rustc":
         return _rustc(argv[1:], scope)
-    if tool in ("strip", "upx") and scope.base.family == "rust":
+    if tool in ("strip", "upx") and scope.base.family in TOOLCHAINS:
         paths = tuple(scope.path(word) for word in argv[1:] if word and not word.startswith("-"))
         why = "strips the binary" if tool == "strip" else "compresses the binary"
         return Effect(Role.BUILD, tool=tool, reads=paths, reads_only=True, writes=paths, why=why)

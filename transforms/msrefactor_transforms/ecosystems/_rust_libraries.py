@@ -141,9 +141,23 @@ def crates_of(facts: StageFacts, builds: Sequence[CargoBuild], packages: Sequenc
         for crate, asked in package.crates.items()
         if not asked.with_default and not any("native-tls" in name for name in asked.features)
     }
-    unsure = named - _LINKS_NOTHING - set(_ASKS_FOR)
+    asked = frozenset(
+        _ASKS_BY_FEATURE[crate, feature]
+        for package in packages
+        for crate, given in package.crates.items()
+        for feature in given.features
+        if (crate, feature) in _ASKS_BY_FEATURE
+    )
+    known = _LINKS_NOTHING | set(_ASKS_FOR) | {crate for crate, _ in _ASKS_BY_FEATURE}
     return Crates(
-        named, not named, "Cargo.toml", {}, _built_in(packages), frozenset(), frozenset(plain), unsure
+        named,
+        not named,
+        "Cargo.toml",
+        {},
+        _built_in(packages),
+        without_default=frozenset(plain),
+        asked=asked,
+        unsure=frozenset(crate for crate in named - known if rust_native(crate) is None),
     )
 
 
@@ -181,6 +195,16 @@ def certificates(crates: Crates) -> Evidence | None:
     return None if crates.is_locked else crates.place("dependencies")
 
 
+def commands(crates: Crates) -> tuple[tuple[str, Evidence], ...]:
+    """Return the programs that crates are known to start."""
+    return tuple(
+        (command, crates.place(crate))
+        for crate in sorted(crates.names)
+        if (known := rust_native(crate)) is not None
+        for command in known.commands
+    )
+
+
 def libraries(
     facts: StageFacts, crates: Crates, tools: Sequence[CargoBuild], *, is_static: bool
 ) -> tuple[RuntimePackage, ...] | Refused:
@@ -216,7 +240,7 @@ def libraries(
         for name in wanted or ():
             if name not in _IN_EVERY_IMAGE:
                 found.setdefault(name, RuntimePackage(name, place, f"the crate {crate} links it"))
-        if wanted is None and known.state == "system":
+        if wanted is None and known.state == "system" and not known.commands:
             detail = (
                 f"the package with the library that {crate} links isn't known for {facts.base.reference.text}"
             )

@@ -13,8 +13,14 @@ from msrefactor.code.rust import rust_needs_of
 from msrefactor.contract import evidence_of
 from msrefactor.facts import Effect, Fact, Scope, StageFacts, is_under
 from msrefactor.model import Evidence, Refused, View
-from msrefactor_transforms.ecosystems._rust_commands import CargoBuild, cargo_home, interpret
-from msrefactor_transforms.ecosystems._rust_libraries import Crates, certificates, crates_of, libraries
+from msrefactor_transforms.ecosystems._rust_commands import TOOLCHAINS, CargoBuild, cargo_home, interpret
+from msrefactor_transforms.ecosystems._rust_libraries import (
+    Crates,
+    certificates,
+    commands,
+    crates_of,
+    libraries,
+)
 from msrefactor_transforms.ecosystems._rust_manifests import Package, toml_of
 from msrefactor_transforms.splitting.compiled import Binary, Program, plan_of, started_while_compiling
 from msrefactor_transforms.splitting.needs import wanted
@@ -79,7 +85,7 @@ _BY_CONVENTION = (
 def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     """Return how a stage that builds Rust programs is split."""
     built = [(f, e, e.detail) for f, e in facts.effects() if isinstance(e.detail, CargoBuild)]
-    if not built and facts.base.family != "rust":
+    if not built and facts.base.family not in TOOLCHAINS:
         return None
     obstacle = started_while_compiling(wanted(view, facts), _DEVELOPMENT)
     if obstacle is not None:
@@ -114,6 +120,7 @@ def _program(
         return linked
     folders = _folders(facts.end, own)
     needs, texts = _sources(facts.end, packages, builds)
+    needs = merged_needs((needs, CodeNeeds(commands=commands(crates))))
     place = evidence_of(own[-1][0].instruction, view.name)
     binaries = [
         Binary(path, fact.index, is_static=_is_static(facts, build), is_tool=bool(build.crate))
@@ -123,7 +130,7 @@ def _program(
     home = posixpath.join(cargo_home(facts.facts[0].scope), "bin")
     return Program(
         ecosystem="rust",
-        toolchains=frozenset({"rust"}),
+        toolchains=TOOLCHAINS,
         binaries=tuple(binaries),
         sources=folders,
         opened=Opened(
@@ -178,7 +185,7 @@ def _is_static(facts: StageFacts, build: CargoBuild) -> bool:
         return False
     if "musl" in build.target:
         return True
-    return not build.target and facts.base.family == "rust" and facts.base.system == "alpine"
+    return not build.target and facts.base.family in TOOLCHAINS and facts.base.system == "alpine"
 
 
 def _packages(builds: Iterable[CargoBuild]) -> tuple[Package, ...]:
@@ -281,11 +288,13 @@ def _assumptions(facts: StageFacts, crates: Crates, *, static: bool) -> tuple[st
     """Return what isn't proved: without a lock, which libraries of the full image the crates link."""
     if static or crates.is_locked or not crates.unsure:
         return ()
-    if facts.base.family != "rust" or facts.base.variant != "full":
+    if facts.base.family not in TOOLCHAINS or facts.base.variant != "full":
         return ()
     named = ", ".join(sorted(crates.unsure)[:3]) + (" …" if len(crates.unsure) > 3 else "")
     text = facts.base.reference.text
     return (f"without a Cargo.lock, {named} links no library that only {text} has",)
 
 
-ECOSYSTEM = Ecosystem("rust", interpret, plan)
+ECOSYSTEM = Ecosystem(
+    "rust", interpret, plan, packages=frozenset({"cargo", "rust", "rustc", "rustup"}), images=TOOLCHAINS
+)
