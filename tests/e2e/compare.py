@@ -24,6 +24,10 @@ BASE_VARIABLES = frozenset(
         "MAVEN_HOME",
         "MAVEN_CONFIG",
         "JAVA_VERSION",
+        "CARGO_HOME",
+        "CARGO_NET_OFFLINE",
+        "RUSTUP_HOME",
+        "RUST_VERSION",
         # where a base image keeps its certificates
         "NODE_EXTRA_CA_CERTS",
         "REQUESTS_CA_BUNDLE",

@@ -14,7 +14,7 @@ from msrefactor.facts import StageFacts
 from msrefactor.model import Evidence, Refused
 from msrefactor_transforms.ecosystems._rust_commands import CargoBuild
 from msrefactor_transforms.ecosystems._rust_manifests import Package, toml_of
-from msrefactor_transforms.knowledge.native import rust_native
+from msrefactor_transforms.knowledge.native import rust_native, rust_plain
 from msrefactor_transforms.splitting.plan import RuntimePackage
 
 _ASKS_FOR: Mapping[str, tuple[str, ...]] = {
@@ -66,24 +66,6 @@ _BUILT_IN: Mapping[str, tuple[str, str]] = {
     "pq-sys": ("bundled", "pq-sys"),
 }
 """Features that build a library in: the crate that is asked for, its feature, the library's crate."""
-_LINKS_NOTHING = frozenset(
-    "actix actix-cors actix-files actix-http actix-rt actix-server actix-service actix-web anyhow arc- "
-    "swap argon2 askama async-channel async-std async-stream async-trait atoi axum axum-extra base64 "
-    "bincode bitflags bumpalo bytes chrono chrono-tz clap color-eyre colored config crossbeam crossbeam- "
-    "channel csv dashmap deadpool deadpool-postgres derive_more dotenv dotenvy either env_logger envy "
-    "eyre fastrand flate2 futures futures-core futures-util handlebars hashbrown heapless hex hmac html- "
-    "escape http http-body-util httparse httpdate hyper hyper-rustls hyper-util indexmap itertools itoa "
-    "jsonwebtoken lazy_static libc log lru markup maud md5 memchr mime mime_guess minijinja moka mongodb "
-    "ntex num num-traits num_cpus once_cell oorandom parking_lot percent-encoding pin-project pin- "
-    "project-lite poem postgres prometheus prost quote rand rand_core rayon redis regex rocket "
-    "rust_decimal rustls ryu salvo serde serde_derive serde_json serde_urlencoded serde_yaml serde_yml "
-    "sha1 sha2 simd-json slab smallvec smartstring socket2 sonic-rs structopt syn tempfile tera thiserror "
-    "tide time tiny_http tokio tokio-pg-mapper tokio-pg-mapper-derive tokio-postgres tokio-rustls tokio- "
-    "stream tokio-tungstenite tokio-util toml tonic tower tower-http tracing tracing-subscriber "
-    "tungstenite unicase ureq url urlencoding uuid v_htmlescape validator walkdir warp xitca-web yarte "
-    "zerocopy".split()
-)
-"""Crates that link no library and bring none that does, as far as their default features go."""
 _TOOLS: Mapping[str, Mapping[str, str]] = {
     "diesel_cli": {"postgres": "pq-sys", "mysql": "mysqlclient-sys", "sqlite": "libsqlite3-sys"},
     "sqlx-cli": {"native-tls": "openssl-sys"},
@@ -148,7 +130,7 @@ def crates_of(facts: StageFacts, builds: Sequence[CargoBuild], packages: Sequenc
         for feature in given.features
         if (crate, feature) in _ASKS_BY_FEATURE
     )
-    known = _LINKS_NOTHING | set(_ASKS_FOR) | {crate for crate, _ in _ASKS_BY_FEATURE}
+    known = rust_plain() | set(_ASKS_FOR) | {crate for crate, _ in _ASKS_BY_FEATURE}
     return Crates(
         named,
         not named,

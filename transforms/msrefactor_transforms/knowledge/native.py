@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from msrefactor.knowledge.packages import RELEASES, common_name
-from msrefactor.knowledge.tables import rows
+from msrefactor.knowledge.tables import lines, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,12 @@ def go_native(module: str) -> NativePackage | None:
 def rust_native(crate: str) -> NativePackage | None:
     """Return what is known of a crate."""
     return _table("rust_sys.tsv").get(crate)
+
+
+@cache
+def rust_plain() -> frozenset[str]:
+    """Return the crates that are known to link nothing of the system and to bring nothing that does."""
+    return frozenset(name for line in lines("rust_plain.txt", __package__) for name in line.split())
 
 
 @cache
