@@ -11,9 +11,9 @@ from msrefactor.code.needs import CodeNeeds
 from msrefactor.code.rust import rust_needs
 from msrefactor.context import BuildContext
 from msrefactor.facts import Role, stage_facts
-from msrefactor.model import Changed, Outcome, Refused
+from msrefactor.model import Changed, Outcome, Refused, Settings
 from msrefactor.parse import parse
-from msrefactor.pipeline import Settings, refactor_text
+from msrefactor.pipeline import refactor_text
 from msrefactor_transforms.splitting.plan import interpreters
 
 PACKAGE = '[package]\nname = "my-app"\nversion = "0.1.0"\nedition = "2021"\n'
