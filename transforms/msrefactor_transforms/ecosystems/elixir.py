@@ -92,7 +92,6 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     what = "the release" if builds[0][1].kind != "escript" else "the escript"
     return replace(
         found,
-        runtime_prelude=(*_prelude(facts, found.runtime_image), *found.runtime_prelude),
         reason=f"build in a builder stage; the final stage is {found.runtime_image} with {what}",
     )
 
@@ -124,15 +123,6 @@ def _libraries(facts: StageFacts, image: str | None, place: Evidence) -> tuple[R
         _ALPINE if facts.base.system == "alpine" else _LIBRARIES[facts.base.system, facts.base.release or ""]
     )
     return tuple(RuntimePackage(name, place, "Erlang loads it") for name in names)
-
-
-def _prelude(facts: StageFacts, image: str) -> tuple[str, ...]:
-    """Return the locale that the Elixir images set: without it, Elixir reads names as Latin-1."""
-    language = facts.base.env.get("LANG")
-    is_set = any(key == "LANG" for f in facts.facts if f.keyword == "ENV" for key, _ in f.instruction.pairs)
-    if language is None or is_set or not image.startswith(("debian", "ubuntu", "alpine")):
-        return ()
-    return (f"ENV LANG={language}\n",)
 
 
 def _sources(facts: StageFacts, builds: Sequence[tuple[Fact, BeamBuild]]) -> tuple[str, ...]:

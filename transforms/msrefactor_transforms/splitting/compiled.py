@@ -12,8 +12,9 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from msrefactor import variables
 from msrefactor.contract import evidence_of
-from msrefactor.facts import Role, StageFacts, is_under
+from msrefactor.facts import Role, StageFacts, global_arguments, is_under
 from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import describe, pinned
 from msrefactor.model import Evidence, Refused, View
@@ -120,7 +121,10 @@ def plan_of(view: View, facts: StageFacts, program: Program) -> SplitPlan | Refu
         level=base.level,
         runtime_image=base.image,
         builder_image=base.builder,
-        runtime_prelude=_path_prelude(program, outputs, unneeded, artifacts),
+        runtime_prelude=(
+            *_locale_prelude(view, facts, base),
+            *_path_prelude(program, outputs, unneeded, artifacts),
+        ),
         artifacts=tuple(artifacts),
         dropped=tuple(folder for folder in dict.fromkeys(program.sources) if folder != "/"),
         packages=_packages(facts, program, base),
@@ -262,6 +266,18 @@ def _packages(facts: StageFacts, program: Program, base: _Base) -> tuple[Runtime
     if program.zones is not None and had_zones and "tzdata" not in installed:
         found.append(RuntimePackage("tzdata", program.zones, "the program reads time zones"))
     return tuple({one.name: one for one in reversed(found)}.values())[::-1]
+
+
+def _locale_prelude(view: View, facts: StageFacts, base: _Base) -> tuple[str, ...]:
+    """Return the locale that the builder's base sets: without it, a program may read text as ASCII."""
+    image = variables.expand(base.image, global_arguments(view.dockerfile), view.dockerfile.escape)
+    inherited = describe(image).env
+    written = {key for fact in facts.facts if fact.keyword == "ENV" for key, _ in fact.instruction.pairs}
+    return tuple(
+        f"ENV {key}={value}\n"
+        for key in ("LANG", "LC_ALL")
+        if (value := facts.base.env.get(key)) and key not in written and inherited.get(key) != value
+    )
 
 
 def _path_prelude(

@@ -1,0 +1,135 @@
+"""What the compilers of Haskell, Swift and Dart are understood to leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from msrefactor import shell
+from msrefactor.context import BuildContext
+from msrefactor.facts import Effect, Placed, Role, Scope
+from msrefactor.knowledge.images import describe
+from msrefactor.shell import Command
+from msrefactor_transforms.ecosystems import dart, haskell, swift
+from msrefactor_transforms.ecosystems._plain_program import needs_of, option
+
+Interpret = Callable[[Command, Sequence[str | None], Scope], Effect | None]
+
+
+def _effect(interpret: Interpret, folder: Path, text: str, files: dict[str, str], base: str) -> Effect | None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    script = shell.parse_script(text)
+    assert script is not None
+    scope = Scope(
+        describe(base), BuildContext.open(folder), cwd="/src", placed=(Placed("/src", "", is_folder=True),)
+    )
+    command = script.items[0].commands[0]
+    return interpret(command, [word.literal for word in command.words], scope)
+
+
+CABAL = "name: a\n\nexecutable server\n  main-is: Main.hs\n\nexecutable tool\n  main-is: T.hs\n\nlibrary\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "outputs"),
+    [
+        ("stack install", ("/root/.local/bin/server", "/root/.local/bin/tool")),
+        ("stack build --copy-bins --local-bin-path=/out", ("/out/server", "/out/tool")),
+        ("stack --system-ghc install a:exe:tool", ("/root/.local/bin/tool",)),
+        ("cabal install exe:server --install-method=copy --installdir /out", ("/out/server",)),
+        ("ghc -O2 Main.hs -o /out/app", ("/out/app",)),
+        ("ghc --make Main.hs", ("/src/Main",)),
+        ("stack build", ()),
+        ("stack install --only-dependencies", ()),
+    ],
+)
+def test_programs_of_haskell(tmp_path: Path, command: str, outputs: tuple[str, ...]) -> None:
+    effect = _effect(haskell.interpret, tmp_path, command, {"a.cabal": CABAL}, "haskell:9.10")
+    assert effect is not None
+    assert effect.refusal is None
+    assert effect.writes == outputs
+
+
+def test_haskell_without_names_is_refused(tmp_path: Path) -> None:
+    effect = _effect(haskell.interpret, tmp_path, "stack install", {}, "haskell:9.10")
+    assert effect is not None
+    assert effect.refusal is not None
+    assert effect.refusal.code == "unknown-artifact"
+
+
+PACKAGE = """
+let package = Package(name: "p", targets: [
+  .executableTarget(name: "App"), // .executableTarget(name: "Old"),
+  .target(name: "Lib"), .target(name: "Main"), .testTarget(name: "AppTests"),
+])
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "outputs"),
+    [
+        ("swift build -c release", ("/src/.build/release/App", "/src/.build/release/Main")),
+        ("swift build", ("/src/.build/debug/App", "/src/.build/debug/Main")),
+        ("swift build -c release --product App --scratch-path /b", ("/b/release/App",)),
+        ("swiftc -O main.swift -o run", ("/src/run",)),
+    ],
+)
+def test_programs_of_swift(tmp_path: Path, command: str, outputs: tuple[str, ...]) -> None:
+    files = {"Package.swift": PACKAGE, "Sources/Main/main.swift": "", "Sources/Lib/a.swift": ""}
+    effect = _effect(swift.interpret, tmp_path, command, files, "swift:5.9")
+    assert effect is not None
+    assert effect.refusal is None
+    assert effect.writes == outputs
+
+
+@pytest.mark.parametrize(
+    "command", ["swift build -c release --swift-sdk x86_64-swift-linux-musl", "swiftc a.swift b.swift"]
+)
+def test_what_swift_builds_elsewhere_is_refused(tmp_path: Path, command: str) -> None:
+    effect = _effect(swift.interpret, tmp_path, command, {"Package.swift": PACKAGE}, "swift:5.9")
+    assert effect is not None
+    assert effect.refusal is not None
+
+
+@pytest.mark.parametrize(
+    ("command", "outputs"),
+    [
+        ("dart compile exe bin/server.dart -o bin/server", ("/src/bin/server",)),
+        ("dart compile exe bin/server.dart", ("/src/bin/server.exe",)),
+        ("dart2native bin/s.dart -o /s", ("/s",)),
+        ("dart pub get", ()),
+    ],
+)
+def test_programs_of_dart(tmp_path: Path, command: str, outputs: tuple[str, ...]) -> None:
+    effect = _effect(dart.interpret, tmp_path, command, {}, "dart:3.6.1")
+    assert effect is not None
+    assert effect.writes == outputs
+
+
+def test_what_dart_runs_is_not_understood(tmp_path: Path) -> None:
+    assert _effect(dart.interpret, tmp_path, "dart run tool/fetch.dart", {}, "dart:3.6.1") is None
+    gate = _effect(dart.interpret, tmp_path, "dart test", {}, "dart:3.6.1")
+    assert gate is not None
+    assert gate.role is Role.GATE
+
+
+def test_programs_that_source_starts() -> None:
+    text = '-- callProcess "no" []\nmain = callProcess "git" ["status"]\nrun x = proc x []\n'
+    needs = needs_of("Main.hs", text, haskell.LANGUAGE)
+    assert [name for name, _ in needs.commands] == ["git"]
+    assert [place.line for place in needs.unknown_commands] == [3]
+    text = "Process.run('ls -l', []);\nProcess.start(name, []);\nProcess.run('$x', []);"
+    needs = needs_of("a.dart", text, dart.LANGUAGE)
+    assert [name for name, _ in needs.commands] == ["ls"]
+    assert [place.line for place in needs.unknown_commands] == [2, 3]
+
+
+def test_options_are_read_in_both_forms() -> None:
+    assert option(["-o", "a"], "-o") == "a"
+    assert option(["--out=a"], "--out") == "a"
+    assert option(["-out"], "--out") is None

@@ -1,0 +1,174 @@
+"""Haskell: programs by Stack, Cabal and GHC on plain Debian of the compiler image's release.
+
+Sources: docs.haskellstack.org "stack install", cabal.readthedocs.io "cabal install", haskell/docker-haskell's
+Dockerfiles for what every program loads (gmp, numa, tinfo, zlib; netbase names protocols for `network`).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Sequence
+
+from msrefactor.facts import Effect, Scope, StageFacts
+from msrefactor.model import Refused, View
+from msrefactor.shell import Command
+from msrefactor_transforms.ecosystems._plain_program import (
+    Language,
+    PlainBuild,
+    checks,
+    made,
+    named_in,
+    option,
+    plan_of_language,
+    prepares,
+    text_of,
+    unclear,
+)
+from msrefactor_transforms.splitting.opened import SourceKind
+from msrefactor_transforms.splitting.plan import Ecosystem, SplitPlan
+
+LANGUAGE = Language(
+    name="haskell",
+    toolchains=frozenset(["haskell", "fpco/stack-build"]),
+    kind=SourceKind(
+        (".hs", ".lhs", ".hsc", ".cabal", ".x", ".y", ".md", ".hamlet", ".julius", ".cassius", ".lucius"),
+        (".hs", ".lhs"),
+        frozenset(
+            "stack.yaml stack.yaml.lock package.yaml cabal.project cabal.project.freeze cabal.project.local "
+            "Setup.hs dist dist-newstyle test tests src app bench hie.yaml".split()
+        ),
+    ),
+    starts=re.compile(
+        r"\b(?:callProcess|callCommand|readProcess|readProcessWithExitCode|spawnProcess|spawnCommand|proc|shell|"
+        r"rawSystem|system)\s+(?P<name>\"(?:[^\"\\]|\\.)*\"|\(|\w)"
+    ),
+    development=frozenset(["stack", "cabal", "ghc", "ghci", "runghc", "runhaskell", "ghcid"]),
+    tools=frozenset(["stack", "cabal", "ghc"]),
+    comment="--",
+    libraries={"debian": ("libgmp10", "libnuma1", "libtinfo6", "netbase", "zlib1g")},
+    path_folders=("/root/.local/bin", "/root/.cabal/bin"),
+    remedy="install the program in the build (`stack install`, `cabal install --install-method=copy`)",
+)
+
+
+def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Effect | None:
+    """Return what a command of Stack, Cabal or GHC does."""
+    tool = posixpath.basename(argv[0] or "") if argv else ""
+    words = [word for word in argv[1:] if word is not None]
+    if len(words) != len(argv) - 1 and tool in LANGUAGE.tools:
+        words = [word or "" for word in argv[1:]]
+    if tool == "stack":
+        return _stack(words, scope)
+    if tool == "cabal":
+        return _cabal(words, scope)
+    if tool == "ghc":
+        return _ghc(words, scope)
+    if tool in ("hpack", "hlint", "ormolu", "fourmolu"):
+        return prepares(tool, scope) if tool == "hpack" else checks(tool, scope)
+    return None
+
+
+def _actions(words: Sequence[str]) -> list[str]:
+    return [word for word in words if word and not word.startswith("-")]
+
+
+def _stack(words: Sequence[str], scope: Scope) -> Effect | None:
+    actions = _actions(words)
+    action = next((word for word in actions if re.fullmatch(r"[a-z]+", word)), "")
+    if action in ("setup", "update", "upgrade", "config", "path", "clean", "unpack", "ls"):
+        return prepares("stack", scope)
+    if action == "test":
+        return checks("stack", scope)
+    if action not in ("build", "install"):
+        return None
+    is_partial = bool(
+        {"--only-dependencies", "--dependencies-only", "--dry-run", "--only-snapshot"} & set(words)
+    )
+    if is_partial:
+        return prepares("stack", scope, "builds the dependencies")
+    if action == "build" and "--copy-bins" not in words and not option(words, "--local-bin-path"):
+        # it stays below .stack-work, where only `stack exec` and `stack path` find it
+        return prepares("stack", scope, "compiles")
+    folder = scope.path(option(words, "--local-bin-path") or "~/.local/bin")
+    names = _named(actions[actions.index(action) + 1 :]) or executables(scope)
+    if not names:
+        return unclear("stack", "no .cabal file or package.yaml names the programs", scope)
+    return made("haskell", "stack", [posixpath.join(folder, name) for name in names], scope)
+
+
+def _named(targets: Sequence[str]) -> list[str]:
+    """Return the programs that targets such as `app:exe:server` name."""
+    return [target.rpartition(":")[2] for target in targets if ":exe:" in target or target.startswith("exe:")]
+
+
+def _cabal(words: Sequence[str], scope: Scope) -> Effect | None:
+    actions = _actions(words)
+    action = actions[0] if actions else ""
+    if action in ("update", "v2-update", "new-update", "configure", "fetch", "get", "freeze", "clean"):
+        return prepares("cabal", scope)
+    if action in ("test", "v2-test", "check", "haddock"):
+        return checks("cabal", scope)
+    if action in ("build", "v2-build", "new-build", "v1-build"):
+        return prepares("cabal", scope, "compiles")
+    if action not in ("install", "v2-install", "new-install"):
+        return None
+    if {"--only-dependencies", "--dependencies-only", "--lib"} & set(words):
+        return prepares("cabal", scope, "builds the dependencies")
+    if option(words, "--install-method") != "copy":
+        why = "`cabal install` leaves a link into Cabal's store"
+        return unclear("cabal", why, scope, "add --install-method=copy")
+    folder = scope.path(option(words, "--installdir") or "~/.local/bin")
+    names = _named(actions[1:]) or executables(scope)
+    if not names:
+        return unclear("cabal", "no .cabal file names the programs", scope)
+    return made("haskell", "cabal", [posixpath.join(folder, name) for name in names], scope)
+
+
+def _ghc(words: Sequence[str], scope: Scope) -> Effect:
+    sources = [word for word in words if word.endswith((".hs", ".lhs"))]
+    if "--version" in words or not sources:
+        return prepares("ghc", scope)
+    output = option(words, "-o") or posixpath.splitext(sources[0])[0]
+    is_static = "-optl-static" in words or "-optl=-static" in words
+    build = PlainBuild("haskell", (scope.path(output),), scope.cwd, is_static)
+    return made("haskell", "ghc", build.outputs, scope, build)
+
+
+def executables(scope: Scope) -> tuple[str, ...]:
+    """Return the programs that the .cabal files or package.yaml of the current folder name."""
+    root = scope.origin(scope.cwd)
+    found: list[str] = []
+    if root is not None:
+        for path in scope.context.files(root):
+            if path.endswith(".cabal") and not {"dist-newstyle", ".stack-work"} & set(path.split("/")):
+                text = scope.context.read_text(path) or ""
+                found.extend(named_in(text, r"^[Ee]xecutable\s+([\w-]+)"))
+    if found:
+        return tuple(dict.fromkeys(found))
+    return _of_package(text_of(scope, "package.yaml"))
+
+
+def _of_package(text: str) -> tuple[str, ...]:
+    if not text:
+        return ()
+    import yaml
+
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return ()
+    if not isinstance(data, dict):
+        return ()
+    listed = data.get("executables")
+    if isinstance(listed, dict):
+        return tuple(str(name) for name in listed)
+    return (str(data["name"]),) if isinstance(data.get("executable"), dict) and "name" in data else ()
+
+
+def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
+    """Return how a stage that builds Haskell programs is split."""
+    return plan_of_language(view, facts, LANGUAGE)
+
+
+ECOSYSTEM = Ecosystem("haskell", interpret, plan)
