@@ -295,4 +295,4 @@ def test_sizes_are_known_or_not_claimed() -> None:
     assert slim is not None
     assert slim < full / 4
     assert size_mb("scratch") == 0
-    assert size_mb("haskell:9.6") is None
+    assert size_mb("httpd:2.4") is None

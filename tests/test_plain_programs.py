@@ -133,3 +133,28 @@ def test_options_are_read_in_both_forms() -> None:
     assert option(["-o", "a"], "-o") == "a"
     assert option(["--out=a"], "--out") == "a"
     assert option(["-out"], "--out") is None
+
+
+@pytest.mark.parametrize(
+    ("command", "writes"),
+    [
+        ("cp $(cabal list-bin app) /usr/local/bin/app", ("/usr/local/bin/app",)),
+        ("install -m 755 $BUILT app", ("/src/app",)),
+        ("cp $(cabal list-bin app) /usr/local/bin", None),
+        ("cp $(cabal list-bin app) bin/", None),
+        ("cp -r $(find . -name dist) /site", None),
+    ],
+)
+def test_a_copy_of_something_unknown_to_a_known_file(
+    tmp_path: Path, command: str, writes: tuple[str, ...] | None
+) -> None:
+    from msrefactor.facts import stage_facts
+    from msrefactor.parse import parse
+
+    tree = parse(f"FROM debian:bookworm\nWORKDIR /src\nRUN {command}\n")
+    facts = stage_facts(tree, tree.stages[0], BuildContext.open(tmp_path))
+    effect = facts.facts[2].effects[-1]
+    if writes is None:
+        assert effect.role is Role.OPAQUE
+    else:
+        assert (effect.role, effect.writes) == (Role.BUILD, writes)

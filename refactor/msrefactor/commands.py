@@ -260,6 +260,11 @@ def _copies(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effe
     if into is not None:
         values.append(into)
     paths = _paths(values, scope)
+    if paths is None and len(values) > 1 and values[-1] and not has_option(argv, "-r", "-R", "-a"):
+        # `cp $(cabal list-bin app) /usr/local/bin/app`: what it was is the builder's, what it is is known
+        made = scope.path(values[-1])
+        if not _is_folder(values[-1], made, scope):
+            return Effect(Role.BUILD, tool=tool, writes=(made,), why="what is copied there")
     if paths is None or len(paths) < 2:
         return _unknown_path(tool)
     sources, target = paths[:-1], paths[-1]
