@@ -260,7 +260,8 @@ def _copies(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effe
     if into is not None:
         values.append(into)
     paths = _paths(values, scope)
-    if paths is None and len(values) > 1 and values[-1] and not has_option(argv, "-r", "-R", "-a"):
+    is_computed = any(word.text.startswith(("$(", '"$(', "`")) for word in command.words[1:-1])
+    if paths is None and is_computed and values[-1] and not has_option(argv, "-r", "-R", "-a"):
         # `cp $(cabal list-bin app) /usr/local/bin/app`: what it was is the builder's, what it is is known
         made = scope.path(values[-1])
         if not _is_folder(values[-1], made, scope):

@@ -121,6 +121,7 @@ def plan_of_language(
         if effect.refusal is not None:
             return replace(effect.refusal, evidence=(evidence_of(fact.instruction, view.name),))
     builds = [(f, e.detail) for f, e in own if _detail_of(e, language)]
+    builds.extend(_taken(facts, language))
     if not builds:
         return None
     place = evidence_of(builds[0][0].instruction, view.name)
@@ -151,6 +152,15 @@ def plan_of_language(
         evidence=(place,),
     )
     return plan_of(view, facts, program)
+
+
+def _taken(facts: StageFacts, language: Language) -> list[tuple[Fact, PlainBuild]]:
+    """Return the programs that are copied out of where only the compiler's tools find them."""
+    return [
+        (fact, PlainBuild(language.name, effect.writes, fact.scope.cwd))
+        for fact, effect in facts.effects()
+        if effect.role is Role.BUILD and effect.tool in ("cp", "mv", "install") and effect.detail is None
+    ]
 
 
 def _detail_of(effect: Effect, language: Language) -> bool:

@@ -105,7 +105,17 @@ def _named(targets: Sequence[str]) -> list[str]:
 def _cabal(words: Sequence[str], scope: Scope) -> Effect | None:
     actions = _actions(words)
     action = actions[0] if actions else ""
-    if action in ("update", "v2-update", "new-update", "configure", "fetch", "get", "freeze", "clean"):
+    if action in (
+        "update",
+        "v2-update",
+        "new-update",
+        "configure",
+        "fetch",
+        "get",
+        "freeze",
+        "clean",
+        "list-bin",
+    ):
         return prepares("cabal", scope)
     if action in ("test", "v2-test", "check", "haddock"):
         return checks("cabal", scope)

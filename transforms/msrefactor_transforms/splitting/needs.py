@@ -202,6 +202,9 @@ def resolved(
             package = lost[command]
             packages.append(RuntimePackage(package, evidence, f"`{command}` is started"))
             provider = f"package {package}, added"
+        elif provider is None and _is_untold(command, base, runtime):
+            detail = f"whether {plan.runtime_image} has `{command}` as {base.reference.text} has isn't known"
+            refusal = refusal or Refused("need-not-found", detail, (evidence,))
         elif provider is None and placed_path(facts, name) is None:
             provider = f"{plan.runtime_image}, as before" if plan.runtime_image != "scratch" else None
         needs.append(Need(NeedKind.COMMAND, command if "/" not in name else name, evidence, provider))
@@ -257,6 +260,13 @@ def resolved(
         tuple(dict.fromkeys(assumptions)),
         tuple(doubtful),
     )
+
+
+def _is_untold(command: str, base: BaseImage, runtime: BaseImage) -> bool:
+    """Whether nobody knows what an image holds, so that leaving it may take a command away."""
+    if base.reference == runtime.reference or base.contents or base.commands or base.installs:
+        return False
+    return command not in knowledge.minimal_commands(runtime.system, runtime.release)
 
 
 _SPEAK_TLS = frozenset({"curl", "wget", "git", "openssl", "aria2", "lftp", "rclone", "mercurial"})
