@@ -118,6 +118,13 @@ def test_packages_that_are_removed_again_or_there_already_go() -> None:
     )
 
 
+def test_lists_that_a_wrapper_or_a_condition_installs_are_not_lost() -> None:
+    assert reduced("RUN sudo apt-get install -y gcc libpq5\n") == "RUN sudo apt-get install -y libpq5\n"
+    conditional = "RUN if [ -n x ]; then apt-get install -y gcc; fi\n"
+    assert reduced(conditional) == conditional
+    assert reduced("RUN apt-get install -y gcc\n") is None
+
+
 def test_fates() -> None:
     base = describe("debian:12")
     assert fate("curl", base, frozenset()).is_kept

@@ -71,6 +71,8 @@ class Configured:
     """Where its `install` puts things; None: not known."""
     tree: str
     """The folder of the sources."""
+    cmake: str = ""
+    """The folder that CMake builds in; "" where something else builds."""
 
 
 def note_of(folder: str) -> str:
@@ -108,7 +110,8 @@ def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Eff
         return _configures(name, argv, scope, [word.text for word in command.words])
     if tool in _PREPARE:
         folder = posixpath.dirname(scope.path(name)) if "/" in name else scope.cwd
-        return _prepares(tool, folder)
+        prefix = option_value(argv, "--prefix")
+        return _prepares(tool, folder, scope.path(prefix) if prefix else None)
     if tool in ("cmake", "cmake3"):
         return _cmake(argv, scope)
     if tool in ("qmake", "qmake6", "qmake-qt5"):
@@ -117,6 +120,8 @@ def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Eff
         return Effect(Role.BUILD, tool=tool, detail=detail, notes=((note_of(scope.cwd), noted),))
     if tool == "ctest":
         return Effect(Role.GATE, tool=tool, reads=(scope.cwd,))
+    if tool in ("b2", "bjam"):
+        return _boost(argv, scope)
     if tool == "meson":
         return _meson(argv, scope)
     if tool in _NINJA:
@@ -235,9 +240,11 @@ def _default_output(tool: str, sources: Sequence[str]) -> str:
     return "a.out"
 
 
-def _prepares(tool: str, folder: str) -> Effect:
+def _prepares(tool: str, folder: str, prefix: str | None) -> Effect:
+    """`autoreconf`, `./autogen.sh`; Boost's `./bootstrap.sh` takes the prefix."""
     build = CBuild("configure", folder)
-    return Effect(Role.BUILD, tool=tool, why="prepares the sources", detail=build)
+    notes = ((note_of(folder), Configured((prefix,), folder)),) if prefix else ()
+    return Effect(Role.BUILD, tool=tool, why="prepares the sources", detail=build, notes=notes)
 
 
 _OTHER_PREFIXES = tuple(
@@ -328,8 +335,9 @@ def _cmake(argv: Sequence[str | None], scope: Scope) -> Effect | None:
     tree = scope.path(source or given or ".")
     if source is None and given is None and folder is not None:
         tree = scope.cwd
+    tree = tree.removesuffix("/CMakeLists.txt")
     prefixes = _cmake_prefixes(argv, scope)
-    noted = Configured(_of_lists(prefixes, tree, scope), tree)
+    noted = Configured(_of_lists(prefixes, tree, scope), tree, build_folder)
     return Effect(
         Role.BUILD,
         tool="cmake",
@@ -367,6 +375,17 @@ def _of_lists(prefixes: tuple[str, ...] | None, tree: str, scope: Scope) -> tupl
         return prefixes
     places = install_places(scope.context, source)
     return None if places is None else outermost((*prefixes, *places))
+
+
+def _boost(argv: Sequence[str | None], scope: Scope) -> Effect:
+    """Boost's own build system: below /usr/local where it is told nothing else."""
+    prefix = option_value(argv, "--prefix")
+    noted = configured(scope.cwd, scope)
+    given = (scope.path(prefix),) if prefix else noted.prefixes if noted is not None else ("/usr/local",)
+    if "install" in argv:
+        return installed("b2", scope.cwd, scope, given)
+    detail = CBuild("make", scope.cwd)
+    return Effect(Role.BUILD, tool="b2", writes=(scope.cwd,), why="what b2 builds", detail=detail)
 
 
 def _meson(argv: Sequence[str | None], scope: Scope) -> Effect | None:
@@ -412,9 +431,36 @@ def built(tool: str, folder: str, goals: Sequence[str], scope: Scope) -> Effect 
     if goals and all(goal in _CHECKS for goal in goals):
         return Effect(Role.GATE, tool=tool, reads=(folder,))
     tree = noted.tree if noted is not None else folder
+    known = _targets(noted, goals, scope) if noted is not None else None
+    if known is not None:
+        return known
     places = outermost((tree, folder))
     build = CBuild("make", tree)
     return Effect(Role.BUILD, tool=tool, writes=places, why=f"what `{tool}` builds", detail=build)
+
+
+def _targets(noted: Configured, goals: Sequence[str], scope: Scope) -> Effect | None:
+    """Return what CMake builds of a project of the context whose targets are all written out."""
+    from msrefactor_transforms.ecosystems._c_lists import targets_of
+
+    source = scope.origin(noted.tree)
+    is_whole = not goals or tuple(goals) == ("all",)
+    if not noted.cmake or source is None or not scope.context.known or not is_whole:
+        return None
+    found = targets_of(scope.context, source)
+    if found is None:
+        return None
+    outputs = tuple(posixpath.join(noted.cmake, program) for program in found.programs)
+    build = CBuild(
+        "make",
+        noted.tree,
+        outputs,
+        is_exact=True,
+        libraries=found.libraries,
+        are_libraries_known=found.are_libraries_known,
+        may_use_openmp="gomp" in found.libraries or not found.are_libraries_known,
+    )
+    return Effect(Role.BUILD, tool="cmake", writes=outputs, why="what CMake links", detail=build)
 
 
 def installed(tool: str, folder: str, scope: Scope, given: tuple[str, ...] | None) -> Effect:

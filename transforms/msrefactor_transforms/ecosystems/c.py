@@ -90,7 +90,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         artifacts=tuple(artifacts),
         dropped=outermost((*(path for part in parts for path in part.sources), *trees.installed)),
         build_files=frozenset(path for part in parts for path in part.files) | _copied_archives(facts, trees),
-        unneeded=trees.unneeded,
+        unneeded=trees.unneeded | _unstarted(wants, outputs),
         packages=base.packages,
         build_environment=BUILD_ENVIRONMENT - _named_at_start(view),
         proved=_proved(builds, wants),
@@ -423,6 +423,18 @@ def _obstacle(
         if not written and placed_path(facts, name) is None:
             return Refused("need-not-found", f"`{name}` is started, and no build step leaves it", (evidence,))
     return None
+
+
+def _unstarted(wants: Wants, outputs: Sequence[str]) -> frozenset[str]:
+    """Return the programs that nothing starts, where something starts another of them; libraries stay."""
+    programs = [path for path in outputs if ".so" not in posixpath.basename(path)]
+    started = {
+        path
+        for path in programs
+        for name, _ in wants.commands
+        if name == path or ("/" not in name and posixpath.basename(path) == name)
+    }
+    return frozenset(set(programs) - started) if started and not wants.unknown else frozenset()
 
 
 def _proved(builds: Sequence[OwnBuild], wants: Wants) -> frozenset[str]:

@@ -246,24 +246,26 @@ def _words_of(
     """Yield the words of one item; `known` holds the variables, and takes those that it sets."""
     from msrefactor.commands import interpret_common
     from msrefactor.context import BuildContext
-    from msrefactor.facts import Scope
+    from msrefactor.facts import Scope, unwrapped
     from msrefactor.knowledge.images import describe
 
-    if item.kind != "command":
-        return
     for command in item.commands:
         scope = Scope(describe("debian"), BuildContext.unknown(), variables=known)
-        name = command.name
-        if name is None:
+        words = unwrapped(command.words, scope)
+        name = words[0].literal if words else None
+        if not command.words:
             for key, value in command.assignments:
                 set_to = scope.value(value)
                 if set_to is not None:
                     known[key] = set_to
         if name not in ("apt-get", "apt", "aptitude", "apk", "yum", "dnf", "microdnf", "zypper", "tdnf"):
             continue
-        effect = interpret_common(command, scope.values(command.words), scope, item)
+        effect = interpret_common(replace(command, words=words), scope.values(words), scope, item)
         if isinstance(effect.detail, PackageCall) and effect.detail.action == "install":
-            yield from zip(effect.packages, names_of(effect, removed), strict=True)
+            # a list inside of a compound command stays as it is
+            is_plain = item.kind == "command"
+            for word, package in zip(effect.packages, names_of(effect, removed), strict=True):
+                yield word, package if is_plain else None
 
 
 def with_packages(instruction: Instruction, names: Sequence[str]) -> Instruction | None:
@@ -271,7 +273,7 @@ def with_packages(instruction: Instruction, names: Sequence[str]) -> Instruction
     script = shell.parse_script(instruction.arguments)
     if script is None or instruction.heredocs or instruction.exec_form:
         return None
-    words = [word for word, _ in _package_words(script)]
+    words = [w for item in script.items if item.kind == "command" for w, _ in _words_of(item, (), {})]
     if not words:
         return None
     first_item = next(item for item in script.items if item.start <= words[0].start < item.end)
