@@ -47,8 +47,9 @@ def replaced_stage(question: Question, cut: Cut) -> RuntimeStage:
     made.extend(kept[index] for index in rest if index > last)
     opening = next(fact.instruction for fact in reversed(facts) if fact.keyword in _STARTS).leading
     if replacement.user is not None:
-        made.append(question.instruction(f"USER {replacement.user}\n").with_leading(opening))
-        opening = ""
+        blank = question.newline if any(not line.strip() for line in opening.splitlines()) else ""
+        made.append(question.instruction(f"USER {replacement.user}\n").with_leading(blank))
+        opening = "".join(line for line in opening.splitlines(keepends=True) if line.strip())
     words = ", ".join(f'"{word}"' for word in replacement.command)
     made.append(question.instruction(f"CMD [{words}]\n").with_leading(opening))
     return RuntimeStage(tuple(made), (), (), ())

@@ -84,6 +84,8 @@ def _reason(question: Question, fact: Fact) -> str:
     replacement = question.plan.replacement
     if replacement is not None and fact.keyword in ("CMD", "ENTRYPOINT"):
         return f"{replacement.command[0]} is started instead"
+    if replacement is not None and replacement.user is not None and fact.keyword == "USER":
+        return f"the final stage has USER {replacement.user}"
     if replacement is not None and fact.index in question.plan.obsolete:
         return f"only {replacement.tool} needed it, or nobody"
     return "nothing in either stage needs it"
