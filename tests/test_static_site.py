@@ -203,11 +203,26 @@ def test_serve_json_is_followed_or_its_key_named(files: MakeFiles, text: str, ex
         assert expected in found.detail
 
 
-def test_settings_of_vite_are_named(files: MakeFiles) -> None:
-    config = {"vite.config.ts": 'export default { base: "/shop/" }\n'}
-    found = server(files, 'CMD ["npm", "run", "preview"]\n', config)
-    assert isinstance(found, Refused)
-    assert "`base`" in found.detail
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('export default { base: "/shop/" }\n', "`base`"),
+        (
+            'import { sveltekit } from "@sveltejs/kit/vite";\nexport default { plugins: [sveltekit()] };\n',
+            "kit",
+        ),
+        ('import ssl from "@vitejs/plugin-basic-ssl";\nexport default { plugins: [ssl()] };\n', "basic-ssl"),
+        ('import react from "@vitejs/plugin-react";\nexport default { plugins: [react()] };\n', None),
+        ("// server: none\nexport default {};\n", None),
+    ],
+)
+def test_settings_and_plugins_of_vite_are_named(files: MakeFiles, text: str, named: str | None) -> None:
+    found = server(files, 'CMD ["npm", "run", "preview"]\n', {"vite.config.ts": text})
+    if named is None:
+        assert isinstance(found, StaticServer), found
+    else:
+        assert isinstance(found, Refused)
+        assert named in found.detail
 
 
 SERVER = StaticServer(

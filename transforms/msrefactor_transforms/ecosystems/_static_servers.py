@@ -477,6 +477,19 @@ def _http_server(
 
 _PREVIEW_VALUED = {"--port": "port", "--outDir": "outDir", "--host": "host", "-m": "mode", "--mode": "mode"}
 _PREVIEW_PLAIN = frozenset({"--strictPort", "--open", "--host", "--clearScreen"})
+_PLAIN_PLUGINS = (
+    "vite", "path", "url", "fs", "os", "process", "node:", "@vitejs/plugin-react", "@vitejs/plugin-vue",
+    "@vitejs/plugin-legacy", "@preact/preset-vite", "@sveltejs/vite-plugin-svelte", "@tailwindcss/vite",
+    "tailwindcss", "autoprefixer", "unplugin-", "rollup-plugin-visualizer", "@svgr/rollup",
+)  # fmt: skip
+"""Modules by the beginning of their names that leave `vite preview` as it is."""
+_OWN_SERVERS = (
+    "vite-plugin-ssr",
+    "vite-plugin-mkcert",
+    "vite-plugin-mock",
+    "vite-plugin-basic-ssl",
+    "vite-node",
+)
 _SETTINGS = ("preview", "server", "proxy", "base", "root", "outDir", "appType", "https", "middleware")
 
 
@@ -524,14 +537,25 @@ def _preview(facts: StageFacts, launch: Launch) -> StaticServer | Refused | None
 
 
 def _named_settings(facts: StageFacts, folder: str) -> tuple[str, ...] | None:
-    """Return the settings of vite's configuration that would change what preview does."""
+    """Return the settings and plugins of vite's configuration that may change what preview does."""
+    from msrefactor.code.javascript import javascript_needs
+
     for ending in ("ts", "js", "mts", "mjs", "cts", "cjs"):
-        text = facts.end.read(posixpath.join(folder, f"vite.config.{ending}"))
-        if text is not None:
-            names = set(_names(text))
-            if names & {"configurePreviewServer", "loadConfigFromFile", "mergeConfig"}:
-                return None
-            return tuple(name for name in _SETTINGS if name in names)
+        name = f"vite.config.{ending}"
+        text = facts.end.read(posixpath.join(folder, name))
+        if text is None:
+            continue
+        read = javascript_needs(name, text)
+        names = set(_names(text))
+        if read is None or names & {"configurePreviewServer", "loadConfigFromFile", "mergeConfig"}:
+            return None
+        settings = [setting for setting in _SETTINGS if setting in names]
+        plugins = [
+            one
+            for one in sorted(read.imports)
+            if not one.startswith(_PLAIN_PLUGINS) or one.startswith(_OWN_SERVERS)
+        ]
+        return (*settings, *plugins)
     return ()
 
 
