@@ -147,10 +147,13 @@ def commands_of(package: str, release: str | None = None) -> tuple[str, ...]:
 def minimal_commands(system: str, release: str | None = None) -> frozenset[str]:
     """Return the commands that the smallest image of a distribution always has.
 
-    No release, or one not measured: what all have. Ubuntu: what Debian's releases have in common.
+    No release, or one not measured: what all have. Ubuntu: what Debian's releases have in common. Fedora and
+    its kin: a shell and the coreutils.
     """
     if system == "alpine":
         return frozenset(word for line in lines("alpine_commands.txt") for word in line.split())
+    if system == "rpm":
+        return frozenset({"sh", "sed", "grep", *commands_of("coreutils", RELEASES[-1])})
     if system not in ("debian", "ubuntu"):
         return frozenset()
     measured = {

@@ -166,7 +166,9 @@ def _major(version: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def java_base(view: View, facts: StageFacts, needs_jdk: Evidence | None = None) -> Base | Refused | None:
+def java_base(
+    view: View, facts: StageFacts, needs_jdk: Evidence | None = None, *, is_desktop: bool = False
+) -> Base | Refused | None:
     """Return the final stage's base for a stage on an image of Java; None: the image isn't one of Java.
 
     `needs_jdk` says what needs a JDK when the container runs; the base is then the same JDK without the tool.
@@ -190,6 +192,9 @@ def java_base(view: View, facts: StageFacts, needs_jdk: Evidence | None = None) 
             return Base(Level.SHARED, image, is_jdk=True)
         return _by_temurin(view, facts, java, kind, place)
     if not java.has_tool:
+        smaller = _corretto(image, java, is_desktop) if kind == "jre" and java.vendor == "corretto" else None
+        if smaller is not None:
+            return Base(Level.RUNTIME, smaller, saved_mb=_saved(view, facts, smaller))
         return Base(Level.SHARED, image, is_jdk=True)
     return _of_vendor(view, facts, java, kind, place)
 
@@ -251,6 +256,19 @@ def _of_vendor(view: View, facts: StageFacts, java: Java, kind: str, place: Evid
     return Refused("base-unknown", detail, (place,), "build on an eclipse-temurin image")
 
 
+def _corretto(image: str, java: Java, is_desktop: bool) -> str | None:
+    """Return Corretto's image without a JDK: Java 8 has a JRE, later ones are headless or headful."""
+    name, _, tag = image.rpartition(":")
+    suite = next((word for word in ("-alpine", "-al2023") if word in tag), "")
+    if tag not in (f"{java.major}{suite}", f"{java.major}{suite}-jdk"):
+        return None
+    if java.major == 8:
+        return f"{name}:8{suite}-jre"
+    if suite == "-alpine" or java.major not in (11, 17, 21, 25):
+        return None
+    return f"{name}:{java.major}{suite}-{'headful' if is_desktop else 'headless'}"
+
+
 def _saved(view: View, facts: StageFacts, image: str) -> float:
     """Return what the other base saves in megabytes; less than nothing where it is the larger one."""
     text = variables.expand(image, global_arguments(view.dockerfile), view.dockerfile.escape)
@@ -274,7 +292,7 @@ def final_base(
         (one.evidence for one in starts.named if one.is_started and one.path.endswith(".java")), None
     )
     desktop = project.needs.uses_desktop
-    base = java_base(view, facts, needs_jdk)
+    base = java_base(view, facts, needs_jdk, is_desktop=desktop is not None)
     if isinstance(base, Refused):
         return base
     if base is None:
@@ -326,8 +344,10 @@ def _tomcat(facts: StageFacts) -> str | None:
 
 
 def _is_same_system(facts: StageFacts, runtime: BaseImage) -> bool:
-    """Whether both bases are of one distribution, so that what is installed on one is on the other."""
+    """Whether both bases are of one release, so that what is installed on one is on the other."""
     java = java_of(facts.base.reference.text)
+    if java is not None and java.has_tool and not java.suite and not java.is_alpine:
+        return False  # which release a build tool's image is built on changed, and not with the JRE's
     return facts.base.system == runtime.system and java is not None and java.vendor == _vendor_of(runtime)
 
 

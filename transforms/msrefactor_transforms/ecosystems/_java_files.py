@@ -10,11 +10,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msrefactor.code.java import SOURCE_ENDINGS, JavaNeeds, java_needs_of
+from msrefactor.code.needs import excerpt
 from msrefactor.facts import Role, Scope, StageFacts, is_under
-from msrefactor.model import View
+from msrefactor.model import Evidence, View
 from msrefactor_transforms.ecosystems._java_build import JvmBuild
 from msrefactor_transforms.ecosystems._java_starts import Launches
 from msrefactor_transforms.splitting.plan import Artifact
@@ -42,6 +43,12 @@ _DOCUMENTS = (
     ".cmd",
     ".asciidoc",
 )
+_SCRIPTS = frozenset("pom.xml build.gradle build.gradle.kts libs.versions.toml build.sbt project.clj".split())
+_DRAWING = re.compile(
+    r"jasperreports|dynamicreports|poi-ooxml|[>:\"']poi[<:\"']|pdfbox|openhtmltopdf|jfreechart|batik|thumbnailator|"
+    r"flying-saucer|imgscalr|captcha|zxing|xchart|tess4j|plantuml|icepdf|barcode4j|javafx|easyexcel"
+)
+"""Libraries that draw or measure text, by their names."""
 _CONFIGURATION = frozenset(["config"])
 """What Spring Boot and others look for unasked, beside the program."""
 _CONFIGURED = re.compile(
@@ -67,6 +74,7 @@ def project_of(view: View, facts: StageFacts, builds: Sequence[JvmBuild]) -> Pro
     folders = tuple(dict.fromkeys(build.project for build in builds))
     sources: dict[str, None] = {}
     settings: list[str] = []
+    scripts: dict[str, None] = {}
     for fact in facts.facts:
         for placed in fact.placed:
             if not any(
@@ -79,10 +87,23 @@ def project_of(view: View, facts: StageFacts, builds: Sequence[JvmBuild]) -> Pro
                     continue
                 if file.endswith(SOURCE_ENDINGS) and not file.endswith((".gradle.kts", "build.kts")):
                     sources.setdefault(file)
+                elif posixpath.basename(file) in _SCRIPTS:
+                    scripts.setdefault(file)
                 elif _is_setting(file):
                     settings.append(view.context.read_text(file) or "")
     needs = java_needs_of(view.context, tuple(sources))
+    if needs.uses_desktop is None:
+        needs = replace(needs, uses_desktop=_draws(view, scripts))
     return Project(folders, needs, bool(sources), "\n".join(settings))
+
+
+def _draws(view: View, scripts: Iterable[str]) -> Evidence | None:
+    """Return the line of a build script that names a library which draws with AWT."""
+    for file in scripts:
+        for line, text in enumerate((view.context.read_text(file) or "").splitlines(), 1):
+            if _DRAWING.search(text):
+                return Evidence(file, line, excerpt(text))
+    return None
 
 
 def _is_setting(file: str) -> bool:
@@ -97,15 +118,22 @@ def _is_test(file: str) -> bool:
 
 
 def run_time_files(
-    view: View, facts: StageFacts, builds: Sequence[JvmBuild], project: Project, starts: Launches, last: int
+    view: View,
+    facts: StageFacts,
+    builds: Sequence[JvmBuild],
+    project: Project,
+    starts: Launches,
+    dropped: Sequence[str],
+    last: int,
 ) -> list[Artifact]:
-    """Return the files of the projects that come along, at their places."""
+    """Return the files of the projects that come along, at their places, where no copy brings them anyway."""
     scope = facts.end
     found: dict[str, str] = {}
     folders = [folder for build in builds for folder in build.folders]
 
     def add(path: str, why: str) -> None:
         is_inside = any(is_under(path, folder) and path != folder for folder in project.folders)
+        is_inside = is_inside and any(is_under(path, folder) for folder in dropped)
         if is_inside and not any(is_under(path, folder) for folder in folders):
             found.setdefault(path, why)
 
@@ -118,7 +146,7 @@ def run_time_files(
         if path not in project.folders and scope.has(path):
             add(_folder_of(scope, path, project.folders), f"opened at {evidence.file}:{evidence.line}")
     texts = "\n".join((*project.needs.texts, project.settings, starts.text))
-    for build in builds:
+    for build in {build.project: build for build in builds}.values():
         for path, why in _mentioned(view, scope, build, project, texts):
             add(path, why)
     modules = {posixpath.join(build.project, module) for build in builds for module in build.modules}
@@ -144,9 +172,6 @@ def _mentioned(
     view: View, scope: Scope, build: JvmBuild, project: Project, texts: str
 ) -> list[tuple[str, str]]:
     """Return what lies in a project's folder beside source, as far as it may be opened."""
-    root = scope.origin(build.project)
-    if root is None:
-        return []
     unknown = project.needs.code.unknown_paths
     why = ""
     if not project.has_source:
@@ -155,9 +180,14 @@ def _mentioned(
         why = f"may be opened at {unknown[0].file}:{unknown[0].line}"
     found: list[tuple[str, str]] = []
     tops: dict[str, list[str]] = {}
-    for file in view.context.files(root):
-        inside = posixpath.relpath(file, root or ".")
-        tops.setdefault(inside.split("/")[0], []).append(inside)
+    for placed in scope.placed:
+        for file in view.context.files(placed.source) if placed.is_folder else (placed.source,):
+            path = placed.destination
+            if placed.is_folder:
+                path = posixpath.join(path, posixpath.relpath(file, placed.source or "."))
+            if is_under(path, build.project) and path != build.project:
+                inside = posixpath.relpath(path, build.project)
+                tops.setdefault(inside.split("/")[0], []).append(inside)
     skipped = _NOT_RUN_TIME | build.build_names | {module.split("/")[0] for module in build.modules}
     for top, files in sorted(tops.items()):
         path = posixpath.join(build.project, top)

@@ -28,6 +28,8 @@ class Named:
     evidence: Evidence
     is_started: bool
     """Whether a command line names it, not a variable."""
+    is_class_path: bool = False
+    """Whether it is only where `java` looks for classes."""
 
     @property
     def is_pattern(self) -> bool:
@@ -59,7 +61,7 @@ def launches(view: View, facts: StageFacts) -> Launches:
 
     def add_line(line: tuple[str | None, ...], evidence: Evidence) -> None:
         if _runs_from_here(line, facts.end):
-            add(facts.end.cwd, evidence, True)
+            named.setdefault(("", True), Named(facts.end.cwd, evidence, True, is_class_path=True))
         if None in line and _is_java(line):
             unknown.append(evidence)
         for before, word in zip((None, *line), line, strict=False):

@@ -29,8 +29,9 @@ _JDK_ALPINE = re.compile(r"openjdk(\d+)(-jdk)?|java-jdk")
 _JDK_RPM = re.compile(r"(java-[\w.]+-(?:openjdk|amazon-corretto))-devel")
 _SAME_EVERYWHERE = frozenset(
     "bash bzip2 ca-certificates coreutils cron curl dos2unix dumb-init ffmpeg file findutils fontconfig "
-    "fonts-dejavu fonts-dejavu-core fonts-liberation fonts-noto gettext-base ghostscript git gnupg gosu "
-    "graphviz imagemagick iproute2 iputils-ping jq less locales lsof nano net-tools netbase netcat-openbsd "
+    "fonts-dejavu fonts-dejavu-core libfreetype6 libc6 libstdc++6 zlib1g "
+    "fonts-liberation fonts-noto gettext-base ghostscript git gnupg gosu graphviz imagemagick iproute2 "
+    "iputils-ping jq less locales lsof nano net-tools netbase netcat-openbsd "
     "netcat-traditional nginx openssh-client openssl procps python3 rsync sed sudo supervisor tar telnet "
     "tini tesseract-ocr tzdata unzip vim wget xz-utils zip".split()
 )
@@ -152,7 +153,8 @@ def moved_packages(view: View, facts: StageFacts, runtime: BaseImage) -> Refused
                 return Refused("need-not-found", detail, place, "build on an eclipse-temurin image")
             if manager == "apt" and bare_name(name) not in _SAME_EVERYWHERE:
                 detail = f"whether {runtime.reference.text} can install {bare_name(name)} isn't known"
-                return Refused("unknown-release", detail, place, "build on an eclipse-temurin image")
+                remedy = "write the release into the tag of an eclipse-temurin image"
+                return Refused("unknown-release", detail, place, remedy)
     return None
 
 

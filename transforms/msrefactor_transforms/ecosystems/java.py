@@ -70,14 +70,15 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     outputs = _outputs(view, facts, entries, starts, project)
     if isinstance(outputs, Refused):
         return outputs
-    files = run_time_files(view, facts, builds, project, starts, last)
+    dropped = _dropped(facts, builds)
+    files = run_time_files(view, facts, builds, project, starts, dropped, last)
     return SplitPlan(
         ecosystem="java",
         level=base.level,
         runtime_image=base.image,
         builder_image=base.builder,
         artifacts=(*outputs, *files),
-        dropped=_dropped(facts, builds),
+        dropped=dropped,
         unneeded=frozenset(path for _, effect, _ in entries for path in effect.writes),
         packages=base.packages,
         build_packages=base.build_packages,
@@ -127,7 +128,7 @@ def _outputs(
     for folder, build in _by_folder([build for _, _, build in entries]).items():
         last = max(fact.index for fact, _, build in entries if folder in build.folders)
         named = [one for one in starts.named if is_under(one.path, folder) or _may_match(one, folder)]
-        if starts.unknown or any(is_under(folder, one.path) and one.is_started for one in starts.named):
+        if starts.unknown or any(_holds(one, folder) for one in starts.named):
             found.setdefault(folder, Artifact(folder, last, "what the build leaves"))
             continue
         for one in named:
@@ -173,6 +174,11 @@ def _is_passed_on(facts: StageFacts, entries: Sequence[tuple[Fact, Effect, JvmBu
         if any(is_under(read.split("*")[0], folder) for read in effect.reads for folder in folders):
             return True
     return False
+
+
+def _holds(one: Named, folder: str) -> bool:
+    """Whether what a command line names is the folder, or one that holds it and is more than a class path."""
+    return one.path == folder or (is_under(folder, one.path) and one.is_started and not one.is_class_path)
 
 
 def _may_match(one: Named, folder: str) -> bool:
