@@ -16,6 +16,7 @@ from msrefactor.commands import PackageCall
 from msrefactor.contract import evidence_of
 from msrefactor.facts import Fact, Role, StageFacts, is_under, overlaps
 from msrefactor.installers import ToolInstall
+from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import describe
 from msrefactor.model import Evidence, Refused, View
 from msrefactor_transforms.splitting.needs import Wants, placed_path, wanted
@@ -70,7 +71,10 @@ def _running(
             (one, evidence)
             for one in ecosystems()
             if one.name not in found
-            and (evidence := _started(facts, wants, one, plans.get(one.name))) is not None
+            and (
+                (evidence := _started(facts, wants, one, plans.get(one.name))) is not None
+                or (evidence := _installed_by(facts, wants, one, plans)) is not None
+            )
         ]
         if not new:
             return found, wants
@@ -100,6 +104,46 @@ def _started(
             for _, effect in facts.effects()
         ):
             return evidence
+    return None
+
+
+def _installed_by(
+    facts: StageFacts, wants: Wants, ecosystem: Ecosystem, plans: Mapping[str, SplitPlan | Refused]
+) -> Evidence | None:
+    """Return what starts a command that nothing else is known to bring than this language's installer.
+
+    `pip install yt-dlp` beside a compiled program that starts `yt-dlp`.
+    """
+    if not ecosystem.programs or ecosystem.name not in plans:
+        return None
+    if any(one.programs and one.name in plans for one in ecosystems() if one is not ecosystem):
+        return None  # another installer's commands can't be told from this one's
+    base = facts.base
+    release = base.release or (base.releases[-1] if base.releases else None)
+    packages = [
+        bare_name(name)
+        for _, effect in facts.effects()
+        if isinstance(effect.detail, PackageCall) and effect.detail.action == "install"
+        for name in effect.detail.names
+        if name
+    ]
+    has_more = base.variant not in ("slim", "alpine")
+    others = [plan for name, plan in plans.items() if name != ecosystem.name]
+    for name, evidence in wants.commands:
+        if (
+            "/" in name
+            or name in knowledge.minimal_commands(base.system, release)
+            or name in base.commands
+            or (has_more and knowledge.package_of_command(name, base.system) is not None)
+            or any(name == package or name in knowledge.commands_of(package) for package in packages)
+            or any(isinstance(plan, SplitPlan) and plan.provides(name) is not None for plan in others)
+            or placed_path(facts, name) is not None
+            or any(
+                posixpath.basename(path) == name for _, effect in facts.effects() for path in effect.writes
+            )
+        ):
+            continue
+        return evidence
     return None
 
 
