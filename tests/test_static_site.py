@@ -9,10 +9,11 @@ import pytest
 
 from conftest import MakeFiles
 from msrefactor.check import check
-from msrefactor.context import BuildContext
+from msrefactor.context import BuildContext, locate
 from msrefactor.facts import stage_facts
 from msrefactor.model import Changed, Evidence, Refused, Replacement, Unchanged, View
 from msrefactor.parse import parse
+from msrefactor.uses import find_uses
 from msrefactor_transforms.ecosystems._static_plan import served
 from msrefactor_transforms.ecosystems._static_site import (
     Answers,
@@ -363,6 +364,30 @@ def test_nginx_runs_as_the_user_did(files: MakeFiles, make: str, user: str, expe
     text = outcome.dockerfile.render()
     assert text.count(expected) == 1
     assert "pid /tmp/nginx.pid;" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ("    read_only: true\n", "read_only"),
+        ("    cap_drop: [ALL]\n", "cap_drop"),
+        ("    environment: [VIRTUAL_HOST=shop.example]\n", "exposes 80"),
+        ("    environment: [VIRTUAL_HOST=shop.example, VIRTUAL_PORT=3000]\n", None),
+    ],
+)
+def test_how_compose_starts_it_may_keep_nginx_away(
+    files: MakeFiles, settings: str, named: str | None
+) -> None:
+    view = viewed(files, TAIL, {"compose.yaml": f"services:\n  web:\n    build: .\n{settings}"})
+    file = view.context.root / "Dockerfile" if view.context.root is not None else None
+    assert file is not None
+    file.write_text(HEAD + TAIL)
+    outcome = apply(replace(view, uses=find_uses(locate(file, view.dockerfile, None), file)))
+    if named is None:
+        assert isinstance(outcome, Changed)
+    else:
+        assert isinstance(outcome, Refused), outcome
+        assert named in outcome.detail
 
 
 def test_a_user_that_nobody_made_is_named(files: MakeFiles) -> None:

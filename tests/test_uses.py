@@ -439,6 +439,17 @@ def test_container_by_name_beats_the_only_dockerfile(shop: Path) -> None:
     assert of(shop, "entrypoint") == [("python", "shop.py")]
 
 
+def test_what_is_taken_from_the_container_is_told(shop: Path) -> None:
+    context = "{readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}"
+    write(shop, "k8s.yaml", POD % "shop" + f"          securityContext: {context}\n")
+    write(shop, "compose.yaml", "services:\n  web:\n    build: .\n    read_only: true\n    cap_drop: [ALL]\n")
+    assert of(shop, "restricted") == ["read_only", "cap_drop", "readOnlyRootFilesystem", "capabilities.drop"]
+    allowed = "{readOnlyRootFilesystem: false, capabilities: {add: [NET_ADMIN]}}"
+    write(shop, "k8s.yaml", POD % "shop" + f"          securityContext: {allowed}\n")
+    write(shop, "compose.yaml", "services:\n  web:\n    build: .\n    read_only: false\n")
+    assert of(shop, "restricted") == []
+
+
 def test_user_of_the_container_beats_the_pod(shop: Path) -> None:
     write(shop, "k8s.yaml", POD % "shop" + "          securityContext: {runAsUser: 5, runAsGroup: 6}\n")
     assert of(shop, "user") == ["5:6"]

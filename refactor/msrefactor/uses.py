@@ -39,6 +39,7 @@ UseKind: TypeAlias = Literal[
     "working-dir",
     "exec",
     "development",
+    "restricted",
 ]
 
 MAX_FILES = 2_000
@@ -89,6 +90,7 @@ class Use:
     - `port`: the container's, `8080` or `53/udp`. `user`: `name` or `uid:gid`. `working-dir`: a path.
     - `environment`, `build-arg`: `NAME=value`, or `NAME` if there is no value or it looks like a secret.
     - `target`: the stage that is built. `development`: people work in the container.
+    - `restricted`: `value` is the setting that takes from the container what root may do by default.
     """
 
     kind: UseKind
@@ -413,6 +415,12 @@ def _of_service(place: _Place, service: Service) -> Iterator[Use]:
                     port = _container_port(interpolated(text, service.variables))
                 if port is not None:
                     yield place.value("port", port, file, line(item), f"{label}, {key}")
+    if (_text_of(service, "read_only") or "").lower() in {"true", "yes", "on"}:
+        for node, file in service.all("read_only"):
+            yield place.value("restricted", "read_only", file, line(node), label)
+    for node, file in service.all("cap_drop"):
+        if items(node):
+            yield place.value("restricted", "cap_drop", file, line(node), label)
     for node, file in service.all("volumes"):
         for item in items(node) if is_list(node) else ():
             mount = _compose_mount(place, item, file, service.variables)
@@ -597,6 +605,12 @@ def _of_container(place: _Place, file: str, node: Node, pod_user: Node | None) -
     if user is not None and number:
         value_ = f"{number}:{scalar(group)}" if scalar(group) else number
         yield place.value("user", value_, file, line(user), f"{label}, runAsUser")
+    read_only = path(node, "securityContext", "readOnlyRootFilesystem")
+    if read_only is not None and (scalar(read_only) or "").lower() == "true":
+        yield place.value("restricted", "readOnlyRootFilesystem", file, line(read_only), label)
+    dropped = path(node, "securityContext", "capabilities", "drop")
+    if dropped is not None and items(dropped):
+        yield place.value("restricted", "capabilities.drop", file, line(dropped), label)
     directory = get(node, "workingDir")
     text = scalar(directory)
     if directory is not None and text:

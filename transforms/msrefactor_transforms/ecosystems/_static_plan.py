@@ -111,6 +111,14 @@ def replacing_plan(view: View, facts: StageFacts, server: StaticServer) -> Split
     if server.address == "::" and path != _WHOLE:
         prelude.append(_without_ipv6(view, "/tmp/default.conf" if is_rootless else _CONFIGURATION))
     prelude[0:0] = [f"ENV {name}={value}\n" for name, value in environment.items()]
+    restricted = [use for use in view.uses if use.kind == "restricted"]
+    if restricted:
+        return Refused(
+            "need-not-found",
+            f"the container is started with {restricted[0].value}, and nginx needs what that takes away",
+            (restricted[0].evidence,),
+            "mount a tmpfs over /tmp and /var/cache/nginx and write the nginx stage yourself",
+        )
     if server.port != 80 and _is_found_by_what_it_exposes(view):
         return Refused(
             "need-not-found",
