@@ -52,6 +52,8 @@ class Language:
     libraries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By system: packages with what every program of the language loads."""
     path_folders: tuple[str, ...] = ()
+    packages: frozenset[str] = frozenset()
+    """Packages of the distributions that only the compiler needs."""
     remedy: str = ""
     """What a user does whose container starts the compiler."""
 
@@ -89,14 +91,14 @@ def unclear(tool: str, why: str, scope: Scope, remedy: str = "") -> Effect:
 
 
 def option(words: Sequence[str | None], *names: str) -> str | None:
-    """Return the value of an option, as `--name value` or `--name=value`; None where it isn't given."""
+    """Return the value of an option, as `--name value`, `--name=value` or `--name:value`; None without it."""
     for at, word in enumerate(words):
         if word is None:
             continue
         for name in names:
             if word == name and at + 1 < len(words):
                 return words[at + 1]
-            if word.startswith(f"{name}=") or (word.startswith(f"{name}:") and not name.startswith("--")):
+            if word.startswith((f"{name}=", f"{name}:")):
                 return word[len(name) + 1 :]
     return None
 
@@ -145,6 +147,7 @@ def plan_of_language(
         beside=tuple(
             Artifact(path, fact.index, "made beside the program") for fact, b in builds for path in b.beside
         ),
+        build_packages=_only_for_builds(language, needs),
         development=language.development,
         runtime_image=runtime_image,
         path_folders=language.path_folders,
@@ -152,6 +155,14 @@ def plan_of_language(
         evidence=(place,),
     )
     return plan_of(view, facts, program)
+
+
+def _only_for_builds(language: Language, needs: CodeNeeds) -> frozenset[str]:
+    """Return the compiler's packages, and Git, with which it fetches others, where the source starts none."""
+    if needs.unknown_commands:
+        return frozenset()
+    started = {posixpath.basename(name) for name, _ in needs.commands}
+    return frozenset(name for name in (*language.packages, "git", "xz-utils", "xz") if name not in started)
 
 
 def _taken(facts: StageFacts, language: Language) -> list[tuple[Fact, PlainBuild]]:

@@ -37,6 +37,7 @@ LANGUAGE = Language(
     starts=re.compile(r"\bProcess\s*\.\s*(?:run|runSync|start)\(\s*(?P<name>\"[^\"]*\"|'[^']*'|\w)"),
     development=frozenset(["dart", "pub", "dart_frog"]),
     tools=frozenset(["dart"]),
+    packages=frozenset(["dart"]),
     remedy="compile it in the build (`dart compile exe bin/server.dart -o bin/server`) and start that",
 )
 _GATES = frozenset(["test", "analyze", "format"])

@@ -48,6 +48,7 @@ LANGUAGE = Language(
     comment="--",
     libraries={"debian": ("libgmp10", "libnuma1", "libtinfo6", "netbase", "zlib1g")},
     path_folders=("/root/.local/bin", "/root/.cabal/bin"),
+    packages=frozenset(["ghc", "cabal", "cabal-install", "stack", "haskell-stack"]),
     remedy="install the program in the build (`stack install`, `cabal install --install-method=copy`)",
 )
 

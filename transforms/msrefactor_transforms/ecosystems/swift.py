@@ -42,6 +42,7 @@ LANGUAGE = Language(
     ),
     development=frozenset(["swift", "swiftc", "vapor"]),
     tools=frozenset(["swift", "swiftc"]),
+    packages=frozenset(["swift", "swiftlang"]),
     remedy="start the built program: `.build/release/App` in the place of `swift run`",
 )
 _WITHOUT_RESOURCES = frozenset(

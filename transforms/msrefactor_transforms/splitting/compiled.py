@@ -201,8 +201,10 @@ def _plain(view: View, facts: StageFacts, program: Program, form: str) -> _Base 
     if base.release is not None and base.release in (base.reference.tag or ""):
         return _Base(Level.RUNTIME, form.format(base.release))
     own = [binary for binary in program.binaries if not binary.is_tool]
-    if own and all(binary.is_static for binary in own) and not program.libraries and base.releases:
-        return _Base(Level.RUNTIME, form.format(base.releases[-1]))
+    if own and all(binary.is_static for binary in own) and not program.libraries:
+        # any release will do; where the builder's isn't known, today's newest
+        releases = base.releases or describe(form.partition(":")[0]).releases
+        return _Base(Level.RUNTIME, form.format(releases[-1]))
     written = pinned(base.reference.text)
     release = describe(written).release if written is not None else base.release
     if release is None or "$" in facts.stage.image:
