@@ -390,6 +390,14 @@ def test_how_compose_starts_it_may_keep_nginx_away(
         assert named in outcome.detail
 
 
+def test_a_port_that_the_author_sets_is_set_once(files: MakeFiles) -> None:
+    _, outcome = changed(files, "ENV PORT 4000\nEXPOSE $PORT\nCMD serve -s dist -l $PORT\n")
+    final = outcome.dockerfile.render().partition("\n\n")[2]
+    assert final.count("ENV PORT") == 1
+    assert "EXPOSE $PORT\n" in final
+    assert "listen [::]:${PORT} ipv6only=off;" in final
+
+
 def test_a_user_that_nobody_made_is_named(files: MakeFiles) -> None:
     outcome = apply(viewed(files, f"USER web\n{TAIL}"))
     assert isinstance(outcome, Refused)

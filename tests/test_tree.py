@@ -531,7 +531,7 @@ def test_the_views_of_a_stage() -> None:
     [
         ("FROM python:3.12\n", "FROM python:3.12 AS build\n"),
         ("from python:3.12\n", "from python:3.12 as build\n"),
-        ("From python:3.12  \n", "From python:3.12 AS build  \n"),
+        ("From python:3.12  \n", "From python:3.12 as build  \n"),
         ("FROM python:3.12", "FROM python:3.12 AS build"),
         ("FROM --platform=$P  python:3.12\r\n", "FROM --platform=$P  python:3.12 AS build\r\n"),
         ("FROM   a:1   as   X\n", "FROM   a:1   as   build\n"),

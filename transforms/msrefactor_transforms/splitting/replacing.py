@@ -38,7 +38,10 @@ def replaced_stage(question: Question, cut: Cut) -> RuntimeStage:
     last = max(artifact.after for artifact in cut.artifacts)
     made.extend(kept[index] for index in rest if index <= last)
     copies = [f"COPY --from={question.builder} {one.path} {one.path}\n" for one in cut.artifacts]
-    added = [question.instruction(text) for text in (*question.plan.runtime_prelude, *copies)]
+    set_already = {name for one in kept.values() if one.keyword == "ENV" for name, _ in one.pairs}
+    prelude = [question.instruction(text) for text in question.plan.runtime_prelude]
+    added = [one for one in prelude if one.keyword != "ENV" or not {n for n, _ in one.pairs} <= set_already]
+    added.extend(question.instruction(text) for text in copies)
     if has_blank_line(facts[1].instruction) and len(made) > 1:
         made[1] = without_comments(made[1]).with_leading(question.newline)
     elif has_blank_line(facts[1].instruction):
