@@ -8,7 +8,7 @@ from msrefactor.context import BuildContext
 from msrefactor.facts import stage_facts
 from msrefactor.knowledge.packages import is_build_only
 from msrefactor.parse import parse
-from msrefactor_transforms.splitting.packages import removed_packages
+from msrefactor_transforms.splitting.packages import removed_at_once, removed_packages
 
 
 def removed(run: str, image: str = "debian:12") -> frozenset[str]:
@@ -48,3 +48,17 @@ def test_groups_of_dnf_are_packages() -> None:
     assert is_build_only("Development Tools", "rpm")
     assert is_build_only("@development-tools", "rpm")
     assert not is_build_only("Web Server", "rpm")
+
+
+def test_what_is_removed_in_the_run_that_installs_it_never_was_in_the_image() -> None:
+    def at_once(run: str) -> frozenset[str]:
+        dockerfile = parse(f"FROM debian:12\nRUN {run}\n")
+        return removed_at_once(stage_facts(dockerfile, dockerfile.final_stage, BuildContext.unknown()).facts)
+
+    install = "apt-get install -y gcc wget"
+    assert at_once(f"{install} && apt-get purge -y --auto-remove gcc wget") == {"gcc", "wget"}
+    # gcc only stands for other packages, and these stay
+    assert at_once(f"{install} && apt-get purge -y gcc wget") == {"wget"}
+    kept = "apt-mark auto '.*' && apt-mark manual libpq5"
+    assert at_once(f"{install} && {kept} && apt-get purge -y --auto-remove") == {"gcc", "wget"}
+    assert at_once(install) == set()

@@ -319,13 +319,13 @@ def _find(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect
     paths = _paths(starts or ["."], scope) or ()
     deletes = "-delete" in words
     if "-exec" in words or "-execdir" in words or "-ok" in words:
-        at = next(i for i, word in enumerate(words) if word.startswith(("-exec", "-ok")))
+        at = next(i for i, word in enumerate(words) if word in ("-exec", "-execdir", "-ok"))
         ran = words[at + 1] if at + 1 < len(words) else ""
         if ran == "rm":
             deletes = True
         elif ran in ("chmod", "chown", "chgrp", "sed", "touch", "strip"):
             return Effect(Role.SETUP, tool="find", reads=paths, writes=paths)
-        elif ran not in ("grep", "ls", "test", "echo"):
+        elif ran not in ("grep", "ls", "test", "echo", "ldd", "scanelf", "file", "readelf"):
             return Effect(Role.OPAQUE, tool="find", why=f"what `find -exec {ran}` leaves behind isn't known")
     if not deletes:
         return Effect(Role.NOTHING, tool="find", reads=paths)
@@ -649,7 +649,7 @@ def _package_effect(
     if action in ("update", "upgrade", "dist-upgrade", "full-upgrade"):
         kind = "update" if action == "update" and manager in ("apt", "apk", "zypper") else "upgrade"
         return Effect(Role.PACKAGES, tool=tool, detail=PackageCall(manager, kind))
-    if action in ("clean", "autoclean", "autoremove", "cache"):
+    if action in ("clean", "autoclean", "autoremove", "cache", "dist-clean", "distclean"):
         kind = "autoremove" if action == "autoremove" else "clean"
         return Effect(Role.CLEAN, tool=tool, detail=PackageCall(manager, kind))
     if action == "build-dep":

@@ -112,6 +112,13 @@ def base_of(view: View, facts: StageFacts, built: Built, last: int) -> Base | Re
     return Base(Level.SHARED, image, packages=own)
 
 
+def scratch_base(image: str, builder: str | None, last: int, user: str) -> Base:
+    """Return nothing but the program, for one that is proved to need nothing."""
+    files = ("/etc/passwd", "/etc/group") if user and not user.isdigit() and user != "root" else ()
+    artifacts = tuple(Artifact(path, last, "USER names a user", is_folder=False) for path in files)
+    return Base(Level.MINIMAL, image, builder, artifacts)
+
+
 def _for_full(facts: StageFacts, built: Built, last: int, place: Evidence) -> Base | Refused:
     """Return plain Debian of the same release, with what the compiler's image has and the program uses."""
     base = facts.base

@@ -12,17 +12,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from msrefactor.code.c import SOURCES, CSources, c_sources
+from msrefactor.commands import PackageCall
 from msrefactor.contract import evidence_of
 from msrefactor.facts import Effect, Fact, Role, StageFacts, is_under
 from msrefactor.model import Refused, View
 from msrefactor.shell import Command
-from msrefactor_transforms.ecosystems._c_base import Built, base_of, local_names
+from msrefactor_transforms.ecosystems._c_base import Built, base_of, local_names, scratch_base
 from msrefactor_transforms.ecosystems._c_commands import CBuild, compiler_of, interpret, outermost
 from msrefactor_transforms.ecosystems._c_files import filled, why_opened
 from msrefactor_transforms.ecosystems._c_installs import unexplained_edit
 from msrefactor_transforms.splitting.artifacts import is_gone
 from msrefactor_transforms.splitting.bases import saved_by_base
 from msrefactor_transforms.splitting.needs import Wants, placed_path, wanted
+from msrefactor_transforms.splitting.packages import fate
 from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, SplitPlan
 from msrefactor_transforms.splitting.question import SYSTEM_FOLDERS
 
@@ -73,6 +75,8 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     base = base_of(view, facts, built, last)
     if isinstance(base, Refused):
         return base
+    if _is_self_sufficient(view, facts, builds, wants, sources, built):
+        base = scratch_base("scratch", base.builder, last, facts.end.user.split(":")[0])
     outputs = tuple(path for _, _, build in builds for path in build.outputs)
     prefixes = _prefixes(facts, builds)
     artifacts = [*_trees_of_prefixes(facts, prefixes), *_unpacked(facts, trees)]
@@ -346,6 +350,34 @@ def _built(view: View, builds: Sequence[OwnBuild], sources: CSources, facts: Sta
         and (not is_seen or any(build.may_use_openmp for build in linking)),
         is_static=is_static and any(build.outputs for build in linking),
     )
+
+
+def _is_self_sufficient(
+    view: View, facts: StageFacts, builds: Sequence[OwnBuild], wants: Wants, sources: CSources, built: Built
+) -> bool:
+    """Whether a static program is all that runs, and its sources show that it needs nothing of a system."""
+    outputs = {path for _, _, build in builds for path in build.outputs}
+    if not (built.is_seen and built.is_static) or built.libraries - {"m", "pthread", "c", "stdc++"}:
+        return False
+    if sources.opens_files or sources.asks_the_system or view.settings.runtime == "slim":
+        return False
+    needs = wants.code
+    if wants.unknown or needs.unknown_commands or needs.libraries or needs.unknown_libraries:
+        return False
+    if not wants.commands or any(name not in outputs for name, _ in wants.commands):
+        return False
+    for fact in facts.facts:
+        if fact.keyword in ("COPY", "ADD") and fact.from_stage is not None:
+            return False
+        for effect in fact.effects:
+            is_install = isinstance(effect.detail, PackageCall) and effect.detail.action == "install"
+            names = effect.detail.names if is_install else ()
+            if any(n is None or fate(n, facts.base, frozenset()).runtime for n in names):
+                return False
+            is_user = effect.tool in ("useradd", "adduser", "groupadd", "addgroup")
+            if effect.role is Role.SETUP and not is_user:
+                return False
+    return True
 
 
 def _opens(sources: CSources, built: Built) -> bool:

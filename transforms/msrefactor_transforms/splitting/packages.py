@@ -75,7 +75,12 @@ def removed_at_once(facts: Iterable[Fact]) -> frozenset[str]:
         if not _cleans_up(fact):
             gone = frozenset(name for name in gone if not knowledge.is_build_only(name, "debian"))
         installed = {bare_name(name) for effect in installs(fact) for name in effect.detail.names if name}
-        found |= gone & installed
+        # `apt-get purge --auto-remove` without a name takes what `apt-mark auto` gave up
+        is_given_up = any(
+            isinstance(e.detail, PackageCall) and e.detail.removes_dependencies and not e.detail.names
+            for e in fact.effects
+        ) and any(effect.tool == "apt-mark" for effect in fact.effects)
+        found |= installed if is_given_up else gone & installed
     return frozenset(found)
 
 
