@@ -422,6 +422,9 @@ def _release(reference: ImageReference, table: Mapping[str, Any], tag: _Tag) -> 
         and (otp := re.search(r"otp-(\d+)", "-".join(tag.kinds)))
     ):
         family, tag = "erlang", replace(tag, version=otp[1])
+    if family == "openjdk":
+        # 8u212 came out with 11.0.3, and is in the table as 8.0.212
+        tag = replace(tag, version=re.sub(r"^8u(\d+)(-b\d+)?$", r"8.0.\1", tag.version))
     if reference.digest:
         return system, _Meaning()  # a digest may be older than anything the tables know
     meaning = _meaning(

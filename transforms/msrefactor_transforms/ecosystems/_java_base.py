@@ -93,7 +93,7 @@ def java_of(image: str) -> Java | None:
         version = words[0] if words and words[0][:1].isdigit() else ""
         suite = next((word for word in words if word in _UBUNTU), "")
         return Java("temurin", _major(version), version, is_alpine, suite)
-    if base.family == "openjdk":
+    if base.family in ("openjdk", "java"):
         version = words[0] if words and words[0][:1].isdigit() else ""
         return Java("openjdk", _major(version), version, is_alpine)
     if base.family == "amazoncorretto":

@@ -15,6 +15,7 @@ from msrefactor import shell
 from msrefactor.contract import starts
 from msrefactor.facts import Scope, StageFacts
 from msrefactor.model import Evidence, View
+from msrefactor_transforms.splitting.needs import placed_path
 
 _CLASS_PATH = ("-jar", "-cp", "-classpath", "--class-path", "-p", "--module-path")
 _PIECES = re.compile(r"[=:,;\s\"']+")
@@ -85,7 +86,7 @@ def launches(view: View, facts: StageFacts) -> Launches:
         for line in lines:
             add_line(line, start.evidence)
             for word in line:
-                for script in _script_words(word, facts.end, 0) if word else ():
+                for script in _script_words(word, facts, 0) if word else ():
                     add_line(script, start.evidence)
     for fact in facts.facts:
         if fact.keyword == "ENV":
@@ -147,13 +148,12 @@ def _value(word: shell.Word, scope: Scope) -> str | None:
     return None
 
 
-def _script_words(word: str, scope: Scope, depth: int) -> Iterator[tuple[str | None, ...]]:
+def _script_words(word: str, facts: StageFacts, depth: int) -> Iterator[tuple[str | None, ...]]:
     """Yield the command lines of a script of the context that a word names."""
-    path = scope.path(word) if "/" in word or scope.is_file(scope.path(word)) else None
-    if path is None or depth > 2:
-        return
-    text = scope.read(path)
-    if text is None or "\0" in text[:500]:
+    scope = facts.end
+    path = scope.path(word) if scope.is_file(scope.path(word)) else placed_path(facts, word)
+    text = scope.read(path) if path is not None and depth <= 2 else None
+    if path is None or text is None or "\0" in text[:500]:
         return
     if not text.startswith("#!") and not path.endswith((".sh", ".bash")):
         return
@@ -161,7 +161,7 @@ def _script_words(word: str, scope: Scope, depth: int) -> Iterator[tuple[str | N
         yield line
         for inner in line:
             if inner is not None and inner != word:
-                yield from _script_words(inner, scope, depth + 1)
+                yield from _script_words(inner, facts, depth + 1)
 
 
 def _paths(word: str, scope: Scope) -> Iterator[str]:

@@ -127,6 +127,10 @@ def _outputs(
     texts = "\n".join((*project.needs.texts, project.settings))
     for folder, build in _by_folder([build for _, _, build in entries]).items():
         last = max(fact.index for fact, _, build in entries if folder in build.folders)
+        if folder == build.project:
+            # classes lie among the sources, and all else that the program may open
+            found.setdefault(folder, Artifact(folder, last, "what the build leaves"))
+            continue
         named = [one for one in starts.named if is_under(one.path, folder) or _may_match(one, folder)]
         if starts.unknown or any(_holds(one, folder) for one in starts.named):
             found.setdefault(folder, Artifact(folder, last, "what the build leaves"))
