@@ -55,6 +55,11 @@ BUILD_VARIABLES = frozenset(
         "GOPROXY",
         "GOSUMDB",
         "GOTOOLCHAIN",
+        # read by Maven and Gradle
+        "MAVEN_OPTS",
+        "MAVEN_ARGS",
+        "GRADLE_OPTS",
+        "GRADLE_USER_HOME",
         # debconf(7): read when packages are installed
         "DEBIAN_FRONTEND",
     }
