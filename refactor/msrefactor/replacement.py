@@ -5,14 +5,22 @@ It reads the result alone: the configuration that the final stage writes, and th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from msrefactor import shell
 from msrefactor.contract import Config, effective_config
 from msrefactor.model import Replacement, View
 from msrefactor.tree import Dockerfile, Stage
 
-_DEFAULT_PORTS = {"serve": {3000, 5000}, "http-server": {8080}, "vite preview": {4173}, "nginx": {80}}
+_DEFAULT_PORTS: Mapping[str, frozenset[int]] = {
+    "serve": frozenset({3000, 5000}),
+    "http-server": frozenset({8080}),
+    "vite": frozenset({4173, 5173, 3000}),
+    "nginx": frozenset({80}),
+    "react-scripts": frozenset({3000}),
+    "ng": frozenset({4200}),
+    "vue-cli-service": frozenset({8080}),
+}
 """Where these listen when nobody says."""
 
 
@@ -84,7 +92,7 @@ def _known_ports(before: View, old: Config, replacement: Replacement) -> frozens
             for file in before.context.files("")
             if file.rpartition("/")[2] == "package.json" and "node_modules/" not in file
         )
-    found = set(_DEFAULT_PORTS.get(replacement.tool, ()))
+    found = set(_DEFAULT_PORTS.get(replacement.tool.partition(" ")[0], ()))
     for text in texts:
         digits = "".join(char if char.isascii() and char.isdigit() else " " for char in text)
         found.update(int(number) for number in digits.split() if len(number) < 6)

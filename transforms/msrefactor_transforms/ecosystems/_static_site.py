@@ -145,13 +145,13 @@ def _body(server: StaticServer) -> Iterable[str]:
             yield from _headers(server)
             yield "error_page 404 @missing;"
             yield from _without_extension()
-            yield from ("location = / {", "    try_files /index.html @folder;", "}")
+            rest = "@folder" if server.lists_folders else "=404"
+            yield from ("location = / {", f"    try_files /index.html {rest};", "}")
             yield "location ~ ^(.*[^/])/?$ {"
-            yield "    try_files $uri $1/index.html $1.html @folder;"
+            yield f"    try_files $uri $1/index.html $1.html {rest};"
             yield "}"
-            yield "location @folder {"
-            yield f"    autoindex {'on' if server.lists_folders else 'off'};"
-            yield "}"
+            if server.lists_folders:
+                yield from ("location @folder {", "    autoindex on;", "}")
             yield from ("location @missing {", "    try_files /404.html =404;", "}")
         case Answers.HTTP_SERVER:
             yield "error_page 404 /404.html;"
