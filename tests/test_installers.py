@@ -65,6 +65,11 @@ def test_unknown_scripts_stay_opaque(text: str) -> None:
             "rust",
             ("/root/.cargo", "/root/.rustup"),
         ),
+        (
+            "curl -fsSL https://sh.rustup.rs > setup.sh && sh setup.sh -y",
+            "rust",
+            ("/root/.cargo", "/root/.rustup"),
+        ),
         ("curl -fsSL https://bun.sh/install | bash", "bun", ("/root/.bun",)),
         (
             (

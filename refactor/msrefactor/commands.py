@@ -414,7 +414,8 @@ def _downloads(command: Command, argv: Arguments, scope: Scope, item: Item) -> E
         return effect
     if not (installers.known_script(url) or installers.archive_of(url)):
         return effect
-    notes = tuple((f"download {path}", url) for path in effect.writes)
+    saved = (*effect.writes, *(redirect_writes(command, scope) or ()))
+    notes = tuple((f"download {path}", url) for path in saved)
     # nobody needs the installer itself once it has run
     return Effect(Role.FETCH, tool=effect.tool, notes=notes)
 

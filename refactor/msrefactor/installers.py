@@ -74,7 +74,7 @@ _SCRIPTS: Mapping[str, str] = {
     f"{_RAW}nvm-sh/nvm/": "nvm",
     f"{_RAW}creationix/nvm/": "nvm",
     f"{_RAW}tj/n/": "n",
-    "https://bit.ly/n-install": "",
+    "https://rustwasm.github.io/wasm-pack/installer/init.sh": "wasm-pack",
     "https://bun.sh/install": "bun",
     "https://deno.land/install.sh": "deno",
     "https://deno.land/x/install/install.sh": "deno",
@@ -120,6 +120,9 @@ def run_script(url: str, argv: Sequence[str | None], scope: Scope) -> Effect | N
     if name == "rustup":
         return rustup(scope, url)
     home = scope.home
+    if name == "wasm-pack":
+        cargo = scope.variables.get("CARGO_HOME", f"{home}/.cargo")
+        return _tool(ToolInstall("wasm-pack", (f"{cargo}/bin/wasm-pack",), url))
     if name == "nvm":
         return _tool(ToolInstall("node", (_nvm_folder(scope),), url, is_exact=False))
     if name == "n":

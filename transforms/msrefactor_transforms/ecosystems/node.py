@@ -80,9 +80,16 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     obstacle = development(programs) or _kept_elsewhere(facts, local, packages_at, programs)
     if obstacle is not None:
         return obstacle
-    level, runtime = slim_base(facts, facts.base.family)  # Node may come as a package of the author
     code = _code_needs(view, facts)
     installed = installed_packages(view, tuple(packages_at.values()))
+    level, runtime = slim_base(facts, "node")
+    if facts.base.family != "node" and all(
+        (native := node_native(name)) is None
+        or native.packages(facts.base.system, facts.base.releases) is not None
+        for name in installed
+    ):
+        # Node came with a package of the author, which goes along
+        level, runtime = slim_base(facts, facts.base.family)
     commands = [(words[0], evidence) for words, evidence in programs if words and "/" not in words[0]]
     for name, evidence in tuple(commands):
         commands.extend((command, evidence) for command in _COMMANDS.get(name, ()))
