@@ -39,7 +39,7 @@ _FOLDERS = (
     "--prefix --exec-prefix --bindir --sbindir --libexecdir --sysconfdir --localstatedir --sharedstatedir "
     "--libdir --includedir --datarootdir --datadir --openssldir --with-confdir"
 ).split()
-_FILES = "--sbin-path --conf-path --error-log-path --http-log-path --pid-path --lock-path".split()
+_FILES = "--conf-path --error-log-path --http-log-path --pid-path --lock-path".split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +258,7 @@ def _configures(name: str, argv: Sequence[str | None], scope: Scope, texts: Sequ
     """`./configure`: nothing that stays, but what `make install` writes later."""
     tree = posixpath.dirname(scope.path(name))
     prefixes: list[str] = []
+    made: list[str] = []
     is_told = any(w and w.lstrip("-").startswith("prefix=") for w in argv)
     is_usual = not posixpath.basename(tree).startswith(_OTHER_PREFIXES)
     for word in argv[1:]:
@@ -268,9 +269,15 @@ def _configures(name: str, argv: Sequence[str | None], scope: Scope, texts: Sequ
         if not equals or value.startswith("$"):
             continue
         path = scope.path(value)
-        if option in _FILES or option.endswith("-temp-path"):
-            path = posixpath.dirname(path)
-        elif option not in (*_FOLDERS, "--modules-path"):
+        if option in _FILES:
+            # the folder of a log or of a pid file is made by the installation, and has to be there
+            if posixpath.dirname(path) not in _SHARED:
+                made.append(posixpath.dirname(path))
+            continue
+        if option == "--sbin-path":
+            prefixes.append(path)
+            continue
+        if option not in (*_FOLDERS, "--modules-path"):
             continue
         prefixes.append(path)
     if not is_told:
@@ -278,7 +285,7 @@ def _configures(name: str, argv: Sequence[str | None], scope: Scope, texts: Sequ
     is_known = (is_usual or is_told) and not any(
         w is None and _may_be_a_place(t) for w, t in zip(argv, texts, strict=False)
     )
-    found = outermost(_lasting(prefixes)) if is_known else None
+    found = outermost((*_lasting(prefixes), *made)) if is_known else None
     noted = Configured(found, tree)
     build = CBuild("configure", tree)
     return Effect(
@@ -288,6 +295,13 @@ def _configures(name: str, argv: Sequence[str | None], scope: Scope, texts: Sequ
         detail=build,
         notes=tuple((note_of(folder), noted) for folder in {tree, scope.cwd}),
     )
+
+
+_SHARED = frozenset(
+    "/ /etc /usr/bin /usr/sbin /usr/local/bin /usr/local/sbin /run /var/run /var/lock /tmp /var/tmp /var/log "
+    "/dev /var/lib".split()
+)
+"""Folders that every system has, so that nobody has to bring them."""
 
 
 def _may_be_a_place(text: str) -> bool:

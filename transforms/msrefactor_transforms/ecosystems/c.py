@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from msrefactor.code.c import SOURCES, CSources, c_sources
-from msrefactor.commands import PackageCall
+from msrefactor.commands import PackageCall, is_waste
 from msrefactor.contract import evidence_of
 from msrefactor.facts import Effect, Fact, Role, StageFacts, is_under
 from msrefactor.model import Refused, View
@@ -85,6 +85,9 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         why = why_opened(sources)
         data = dict.fromkeys(entry for part in parts for entry in part.data)
         artifacts.extend(Artifact(p, last, why, is_folder) for p, is_folder in data if p not in outputs)
+    artifacts.extend(
+        Artifact(path, index, "a folder that it makes") for path, index in prefixes.items() if is_waste(path)
+    )
     artifacts.extend(base.artifacts)
     return SplitPlan(
         ecosystem="c",

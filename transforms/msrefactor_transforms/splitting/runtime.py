@@ -573,6 +573,7 @@ def _is_item_replayed(question: Question, roles: Roles, cut: Cut, fact: Fact, po
         if not all(
             _is_builders(question, cut, path, fact.index)
             or _is_passing(fact, path)
+            or (effect.tool == "mkdir" and _is_gone_later(question, cut, fact, path))
             or (path in effect.removes and is_waste(path))
             for path in paths
         ):
@@ -618,6 +619,20 @@ def _is_passing(fact: Fact, path: str) -> bool:
         for effect in fact.effects
     )
     return bool(made and gone) and max(made) < max(gone) and not used
+
+
+def _is_gone_later(question: Question, cut: Cut, fact: Fact, path: str) -> bool:
+    """Whether a later RUN of the builder removes a folder, and only builds use it in between."""
+    later = [one for one in question.facts.runs() if fact.index < one.index <= cut.last]
+    gone = any(is_gone(path, one) for run in later for effect in run.effects for one in effect.removes)
+    used = any(
+        overlaps(path, one)
+        for run in (fact, *later)
+        for effect in run.effects
+        if effect.role in (Role.SETUP, Role.PACKAGES) and effect.tool not in ("mkdir", "rm")
+        for one in (*effect.reads, *effect.writes)
+    )
+    return gone and not used
 
 
 def _is_made_before(question: Question, cut: Cut, path: str) -> bool:
