@@ -120,6 +120,8 @@ def describe(text: str) -> BaseImage:
         )
     if name.startswith("gcr.io/distroless/"):
         return _distroless(reference)
+    if name in ("ocaml/opam", "ocaml/opam2", "ocurrent/opam"):
+        return _opam(reference)
     if name in _tables()["rpm"]["repositories"]:
         return replace(
             BaseImage(reference, name.rsplit("/", 1)[-1]), version=reference.tag, system="rpm", variant="full"
@@ -185,6 +187,8 @@ def size_mb(text: str) -> float | None:
     image = describe(text)
     if image.system == "scratch":
         return 0.0
+    if image.family == "ocaml/opam":
+        return 1400.0
     if image.system == "distroless":
         kind = image.reference.repository.removeprefix("distroless/").partition("-debian")[0]
         return _number(
@@ -471,6 +475,27 @@ def _dotnet(tag: _Tag) -> tuple[str, _Meaning]:
         return "alpine", _Meaning()  # the newest of its time
     system, named = _tables()["dotnet_releases"].get(str(_major(_version(tag))), ("unknown", None))
     return system, _Meaning((named,), is_frozen=True) if named else _Meaning()
+
+
+def _opam(reference: ImageReference) -> BaseImage:
+    """Return what is known of debian-12-ocaml-5.1 and the like: the distribution comes first in the tag."""
+    words = (reference.tag or "debian").split("-")
+    plain = "-".join(words[: words.index("ocaml")] if "ocaml" in words else words[:2])
+    base = describe(plain.replace("-", ":", 1))
+    is_known = base.family in ("debian", "ubuntu", "alpine")
+    return replace(
+        base if is_known else BaseImage(reference, "unknown"),
+        reference=reference,
+        family="ocaml/opam",
+        version=None,
+        variant="full",
+        cmd=("bash",),
+        workdir="/home/opam",
+        user="opam",
+        contents=None,
+        commands=("opam", "ocaml", "ocamlfind", "dune", "sudo"),
+        installs=("git", "curl", "rsync", "sudo", "unzip", "make", "nano"),
+    )
 
 
 def _distroless(reference: ImageReference) -> BaseImage:

@@ -110,6 +110,7 @@ def plan_of_language(
     *,
     runtime_image: str | None = None,
     libraries: Sequence[str] | None = None,
+    packages: Sequence[str] = (),
     assumptions: Sequence[str] = (),
 ) -> SplitPlan | Refused | None:
     """Return how a stage that builds programs of the language is split; None: it builds none."""
@@ -147,7 +148,7 @@ def plan_of_language(
         beside=tuple(
             Artifact(path, fact.index, "made beside the program") for fact, b in builds for path in b.beside
         ),
-        build_packages=_only_for_builds(language, needs),
+        build_packages=_only_for_builds(language, needs, packages),
         development=language.development,
         runtime_image=runtime_image,
         path_folders=language.path_folders,
@@ -157,12 +158,14 @@ def plan_of_language(
     return plan_of(view, facts, program)
 
 
-def _only_for_builds(language: Language, needs: CodeNeeds) -> frozenset[str]:
+def _only_for_builds(language: Language, needs: CodeNeeds, packages: Sequence[str]) -> frozenset[str]:
     """Return the compiler's packages, and Git, with which it fetches others, where the source starts none."""
     if needs.unknown_commands:
         return frozenset()
     started = {posixpath.basename(name) for name, _ in needs.commands}
-    return frozenset(name for name in (*language.packages, "git", "xz-utils", "xz") if name not in started)
+    return frozenset(
+        name for name in (*language.packages, *packages, "git", "xz-utils", "xz") if name not in started
+    )
 
 
 def _taken(facts: StageFacts, language: Language) -> list[tuple[Fact, PlainBuild]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from msrefactor.facts import Effect, Scope, StageFacts
 from msrefactor.model import Refused, View
@@ -101,8 +102,10 @@ def _built(tool: str, outputs: Sequence[str], words: Sequence[str], scope: Scope
 
 def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     """Return how a stage that builds Crystal programs is split."""
-    found = plan_of_language(view, facts, LANGUAGE)
     is_static = all(build.is_static for _, build in builds_of(facts, "crystal"))
+    # the libraries of a linked program come with the distribution's package of the compiler
+    language = LANGUAGE if is_static else replace(LANGUAGE, packages=frozenset())
+    found = plan_of_language(view, facts, language)
     if isinstance(found, Refused) and found.code == "unknown-release" and not is_static:
         remedy = "link it statically: the -alpine image and `--static`"
         return Refused(found.code, found.detail, found.evidence, remedy)

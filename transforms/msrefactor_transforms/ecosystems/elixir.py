@@ -119,9 +119,8 @@ def _image(facts: StageFacts, builds: Sequence[tuple[Fact, BeamBuild]]) -> str |
 def _libraries(facts: StageFacts, image: str | None, place: Evidence) -> tuple[RuntimePackage, ...]:
     if image is None or not image.startswith(("debian", "ubuntu", "alpine")):
         return ()
-    names = (
-        _ALPINE if facts.base.system == "alpine" else _LIBRARIES[facts.base.system, facts.base.release or ""]
-    )
+    key = (facts.base.system, facts.base.release or "")
+    names = _ALPINE if facts.base.system == "alpine" else _LIBRARIES[key]
     return tuple(RuntimePackage(name, place, "Erlang loads it") for name in names)
 
 

@@ -26,7 +26,9 @@ from msrefactor_transforms.ecosystems._plain_program import (
     unclear,
 )
 from msrefactor_transforms.splitting.opened import SourceKind
+from msrefactor_transforms.splitting.packages import bare_name
 from msrefactor_transforms.splitting.plan import Ecosystem, SplitPlan
+from msrefactor_transforms.splitting.question import is_install
 
 LANGUAGE = Language(
     name="haskell",
@@ -51,6 +53,9 @@ LANGUAGE = Language(
     packages=frozenset(["ghc", "cabal", "cabal-install", "stack", "haskell-stack"]),
     remedy="install the program in the build (`stack install`, `cabal install --install-method=copy`)",
 )
+
+_FOREIGN = {"bullseye": "libffi7", "bookworm": "libffi8", "trixie": "libffi8"}
+"""The library by which GHC's programs call others; Debian's own GHC links it."""
 
 
 def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Effect | None:
@@ -179,7 +184,18 @@ def _of_package(text: str) -> tuple[str, ...]:
 
 def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     """Return how a stage that builds Haskell programs is split."""
-    return plan_of_language(view, facts, LANGUAGE)
+    headers = [
+        bare_name(name)
+        for _, effect in facts.effects()
+        if is_install(effect)
+        for name in effect.detail.names
+        # what GHC links of them is in the program
+        if name and bare_name(name).startswith("libghc-") and bare_name(name).endswith("-dev")
+    ]
+    release = facts.base.release or (facts.base.releases or ("",))[-1]
+    own = LANGUAGE.libraries.get(facts.base.system, ())
+    foreign = (_FOREIGN[release],) if facts.base.system == "debian" and release in _FOREIGN else ()
+    return plan_of_language(view, facts, LANGUAGE, libraries=(*own, *foreign), packages=headers)
 
 
 ECOSYSTEM = Ecosystem("haskell", interpret, plan)

@@ -262,7 +262,9 @@ def _packages(facts: StageFacts, program: Program, base: _Base) -> tuple[Runtime
         if name
     }
     found = [one for one in program.libraries if one.name not in installed]
-    if program.certificates is not None and "ca-certificates" not in installed:
+    # a plain distribution has none before and after: only the compilers' images bring them
+    is_brought = facts.base.family in program.toolchains or facts.base.contents == "full"
+    if program.certificates is not None and is_brought and "ca-certificates" not in installed:
         found.append(RuntimePackage("ca-certificates", program.certificates, "the program may speak TLS"))
     had_zones = facts.base.system != "alpine" and facts.base.variant == "full"
     if program.zones is not None and had_zones and "tzdata" not in installed:

@@ -52,6 +52,8 @@ def fate(
         return Fate(name, (), "the Dockerfile itself removes it again")
     if knowledge.is_build_only(bare, base.system):
         return Fate(name, (), "only builds need it")
+    if bare in build_only:
+        return Fate(name, (), "only the build uses it")
     if bare.endswith(("-dev", "-devel")):
         runtime = knowledge.runtime_packages(bare, base.system, base.releases)
         if runtime is None:
@@ -59,8 +61,6 @@ def fate(
         if not runtime:
             return Fate(name, (), "it has headers only")
         return Fate(name, runtime, f"{bare} is for building, {' '.join(runtime)} for running")
-    if bare in build_only:
-        return Fate(name, (), "only the build uses it")
     return Fate(name, (name,), "it may be needed")
 
 
