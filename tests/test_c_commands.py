@@ -129,6 +129,11 @@ def test_a_plain_makefile_names_its_outputs(tmp_path: Path) -> None:
     assert last(tmp_path, "make test", {"Makefile": PLAIN}).role is Role.GATE
 
 
+def test_an_old_build_in_the_context_is_no_source(tmp_path: Path) -> None:
+    files = {"Makefile": "app: main.c\n\tcc -o app main.c\n", "main.c": "", "app": "an old build"}
+    assert last(tmp_path, "make", files).writes == ("/src/app",)
+
+
 def test_a_recipe_says_where_it_installs(tmp_path: Path) -> None:
     effect = last(tmp_path, "make install PREFIX=/opt/tool", {"Makefile": PLAIN})
     assert "/opt/tool/bin/tool" in effect.writes

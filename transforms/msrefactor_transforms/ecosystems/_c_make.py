@@ -299,7 +299,7 @@ def _outputs(made: Makefile, reached: Sequence[str], scope: Scope) -> list[str] 
         if target.endswith(_INTERMEDIATE) or target.startswith(("install", "clean", "distclean")):
             continue
         path = scope.path(target)
-        if not scope.has(path) and not _is_folder(rule.recipe):
+        if not _is_folder(rule.recipe):
             found.append(path)
     linked = [path for path in _linked_names(made, reached, scope) if path not in found]
     if not made.is_whole:

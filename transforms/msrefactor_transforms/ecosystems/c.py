@@ -81,7 +81,9 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     prefixes = _prefixes(facts, builds)
     artifacts = [*_trees_of_prefixes(facts, prefixes), *_unpacked(facts, trees)]
     parts = [filled(view, facts, tree) for tree in trees.from_context]
-    if _opens(sources, built):
+    scripts = _scripts(facts, wants, [path for part in parts for path in part.sources])
+    artifacts.extend(Artifact(path, last, "it is started", is_folder=False) for path in scripts)
+    if scripts or _opens(sources, built):
         why = why_opened(sources)
         data = dict.fromkeys(entry for part in parts for entry in part.data)
         artifacts.extend(Artifact(p, last, why, is_folder) for p, is_folder in data if p not in outputs)
@@ -381,6 +383,16 @@ def _is_self_sufficient(
             if effect.role is Role.SETUP and not is_user:
                 return False
     return True
+
+
+def _scripts(facts: StageFacts, wants: Wants, folders: Sequence[str]) -> list[str]:
+    """Return the files of the context below folders of sources that the container starts or reads."""
+    named = [name for name, _ in (*wants.commands, *wants.files) if name.startswith("/")]
+    return [
+        name
+        for name in dict.fromkeys(named)
+        if facts.end.is_file(name) and any(is_under(name, folder) for folder in folders)
+    ]
 
 
 def _opens(sources: CSources, built: Built) -> bool:
