@@ -114,8 +114,11 @@ def base_of(view: View, facts: StageFacts, built: Built, last: int) -> Base | Re
 
 def scratch_base(image: str, builder: str | None, last: int, user: str) -> Base:
     """Return nothing but the program, for one that is proved to need nothing."""
-    files = ("/etc/passwd", "/etc/group") if user and not user.isdigit() and user != "root" else ()
-    artifacts = tuple(Artifact(path, last, "USER names a user", is_folder=False) for path in files)
+    name, _, group = user.partition(":")
+    # a number without a group takes the group that /etc/passwd gives it
+    is_known = name in ("root", "0", "") or (name.isdigit() and group.isdigit())
+    files = () if is_known else ("/etc/passwd", "/etc/group")
+    artifacts = tuple(Artifact(path, last, "USER is looked up there", is_folder=False) for path in files)
     return Base(Level.MINIMAL, image, builder, artifacts)
 
 

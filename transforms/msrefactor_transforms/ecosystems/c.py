@@ -76,7 +76,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     if isinstance(base, Refused):
         return base
     if _is_self_sufficient(view, facts, builds, wants, sources, built):
-        base = scratch_base("scratch", base.builder, last, facts.end.user.split(":")[0])
+        base = scratch_base("scratch", base.builder, last, facts.end.user)
     outputs = tuple(path for _, _, build in builds for path in build.outputs)
     prefixes = _prefixes(facts, builds)
     artifacts = [*_trees_of_prefixes(facts, prefixes), *_unpacked(facts, trees)]
