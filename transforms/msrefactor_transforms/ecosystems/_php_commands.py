@@ -13,6 +13,8 @@ from msrefactor.shell import Command
 
 EXTENSIONS = "/usr/local/lib/php/extensions"
 """Where extensions lie in the official images, in a folder named by PHP's API."""
+_OF_DISTRIBUTION = {"debian": "/usr/lib/php", "ubuntu": "/usr/lib/php"}
+"""Where they lie with the PHP of a distribution."""
 _GATES = frozenset("phpunit pest phpstan psalm phpcs php-cs-fixer pint rector infection ecs phpmd".split())
 _CONSOLE = (
     "optimize", "config:", "route:", "view:", "event:", "cache:", "key:generate", "storage:link",
@@ -116,10 +118,11 @@ def _extensions(command: Command, argv: Sequence[str | None], scope: Scope, tool
 def _pecl(argv: Sequence[str | None], scope: Scope) -> Effect | None:
     words = [word for word in argv[1:] if word is None or not word.startswith("-")]
     action = words[0] if words else None
-    if action == "install" and argv[0] == "pecl" and scope.base.family == "php":
+    place = EXTENSIONS if scope.base.family == "php" else _OF_DISTRIBUTION.get(scope.base.family)
+    if action == "install" and argv[0] == "pecl" and place is not None:
         names = tuple(word.rpartition("/")[2].partition("-")[0] if word else None for word in words[1:])
         return Effect(
-            Role.BUILD, tool="pecl", reads_only=True, writes=(EXTENSIONS,), why="PHP's extensions",
+            Role.BUILD, tool="pecl", reads_only=True, writes=(place,), why="PHP's extensions",
             detail=PhpExtension(names),
         )  # fmt: skip
     if action in ("channel-update", "update-channels", "clear-cache", "config-set", "upgrade"):

@@ -66,7 +66,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         level=Level.SHARED,
         runtime_image=facts.stage.image,
         packages=libraries,
-        build_packages=_build_packages(view, facts, started) if is_known else frozenset(),
+        build_packages=_headers(facts) | (_build_packages(view, facts, started) if is_known else frozenset()),
         build_files=composers,
         unneeded=composers,
         code=code,
@@ -149,6 +149,18 @@ def _build_packages(view: View, facts: StageFacts, started: set[str]) -> frozens
     if not started & {"node", "nodejs", "npm", "npx", "yarn"} and not _uses_node(view, facts, names):
         found |= _NODE & listed
     return frozenset(found)
+
+
+def _headers(facts: StageFacts) -> frozenset[str]:
+    """Return packages with the headers of a distribution's PHP, which doesn't come with them."""
+    listed = set(_listed(facts))
+    return frozenset(
+        name
+        for name in listed
+        if name.startswith("php")
+        and name.endswith("-dev")
+        and {f"{name[:-4]}-cli", f"{name[:-4]}-fpm"} & listed
+    )
 
 
 def _uses_node(view: View, facts: StageFacts, names: Sequence[str]) -> bool:

@@ -56,6 +56,8 @@ def fate(
         return Fate(name, (), "only the build uses it")
     if bare.endswith(("-dev", "-devel")):
         runtime = knowledge.runtime_packages(bare, base.system, base.releases)
+        if runtime is None and bare in build_only:
+            return Fate(name, (), "only the build uses it")
         if runtime is None:
             return Fate(name, (name,), "its run-time libraries aren't known")
         if not runtime:
