@@ -306,7 +306,8 @@ def _version(tag: _Tag) -> str | None:
 
 
 def _major(version: str | None) -> int | None:
-    return int(version.split(".")[0]) if version else None
+    found = re.match(r"\d+", version or "")
+    return int(found[0]) if found else None
 
 
 def _described(reference: ImageReference, table: Mapping[str, Any], tag: _Tag) -> BaseImage:
