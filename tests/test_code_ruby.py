@@ -51,6 +51,7 @@ def test_nothing_is_started(text: str) -> None:
         ("Process.spawn('node server.js')", "node"),
         ("exec 'puma'", "puma"),
         ("sh 'yarn build'", "yarn"),
+        ("a = width /2\nsystem('git log')", "git"),
         ("system(*%w[git log])", "git log".split(maxsplit=1)[0]),
     ],
 )

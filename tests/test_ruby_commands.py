@@ -92,6 +92,16 @@ def test_settings_of_an_earlier_run_count(tmp_path: Path) -> None:
     assert effects(tmp_path, body)[-1].writes == ("/app/vendor/bundle",)
 
 
+def test_the_projects_settings_come_before_the_environments(tmp_path: Path) -> None:
+    env = "ENV BUNDLE_PATH=/gems\n"
+    assert effects(tmp_path, f"{env}RUN bundle install --path vendor")[-1].writes[0] == "/app/vendor"
+    body = f"{env}RUN bundle config set --local deployment true && bundle install"
+    assert effects(tmp_path, body)[-1].writes == ("/app/vendor/bundle",)
+    body = f"{env}RUN bundle config set --global path /other && bundle install"
+    assert effects(tmp_path, body)[-1].writes == ("/gems",)
+    assert effects(tmp_path, "RUN bundle config set path.system true")[-1].role is Role.OPAQUE
+
+
 def test_a_lock_file_that_bundler_completes_is_an_output(tmp_path: Path) -> None:
     assert effects(tmp_path, "RUN bundle install", lock=None)[-1].writes == (BUNDLE, "/app/Gemfile.lock")
     darwin = LOCK.replace("  ruby\n", "  arm64-darwin-22\n")

@@ -118,7 +118,9 @@ class _Reader:
         is_spaced = (
             self.at > 0 and self.text[self.at - 1] == " " and self.text[self.at + 1 : self.at + 2] > " "
         )
-        return last.kind == "name" and is_spaced
+        # `a /b` may be a division: a regular expression ends on its line
+        is_closed = "/" in self.text[self.at + 1 : self.at + 400].partition("\n")[0]
+        return last.kind == "name" and is_spaced and is_closed
 
     def _takes_percent(self, last: Token | None) -> bool:
         if last is None or last.kind in ("mark",):

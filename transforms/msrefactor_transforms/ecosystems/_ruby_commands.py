@@ -91,22 +91,35 @@ def gem_home(scope: Scope) -> tuple[str, ...]:
 def bundle_path(argv: Sequence[str | None], gemfile: str, scope: Scope) -> str | None:
     """Return where `bundle install` puts the gems, as words, variables and earlier settings say."""
     root = posixpath.dirname(gemfile)
-    named = option_value(argv, "--path")
-    if named:
-        return posixpath.normpath(posixpath.join(root, named))
-    named = scope.variables.get("BUNDLE_PATH") or scope.notes.get("bundle path")
-    if named and scope.variables.get("BUNDLE_PATH__SYSTEM", "").lower() not in ("true", "1"):
-        return posixpath.normpath(posixpath.join(root, named))
-    text = scope.read(posixpath.join(root, ".bundle/config")) or ""
-    for line in text.splitlines():
+    # Bundler asks its settings in this order: the project's own, the environment, the user's
+    levels = (
+        (
+            option_value(argv, "--path") or scope.notes.get("bundle path") or _written_path(root, scope),
+            "--deployment" in argv or "--standalone" in argv or _is_on(scope.notes.get("bundle deployment")),
+        ),
+        (scope.variables.get("BUNDLE_PATH"), _is_on(scope.variables.get("BUNDLE_DEPLOYMENT"))),
+        (scope.notes.get("bundle global path"), _is_on(scope.notes.get("bundle global deployment"))),
+    )
+    if _is_on(scope.variables.get("BUNDLE_PATH__SYSTEM")):
+        return None
+    for named, deploys in levels:
+        if named or deploys:
+            return posixpath.normpath(posixpath.join(root, named or "vendor/bundle"))
+    return None
+
+
+def _is_on(value: str | None) -> bool:
+    return (value or "").lower() in ("true", "1")
+
+
+def _written_path(root: str, scope: Scope) -> str | None:
+    """Return the path that the project's .bundle/config names, where Bundler reads that file."""
+    if "BUNDLE_APP_CONFIG" in scope.variables:
+        return None
+    for line in (scope.read(posixpath.join(root, ".bundle/config")) or "").splitlines():
         key, _, value = line.partition(":")
-        if key.strip() == "BUNDLE_PATH" and "BUNDLE_APP_CONFIG" not in scope.variables:
-            return posixpath.normpath(posixpath.join(root, value.strip().strip("'\"")))
-    deploys = any(word in ("--deployment", "--standalone") for word in argv)
-    asked = (scope.variables.get("BUNDLE_DEPLOYMENT", ""), scope.notes.get("bundle deployment", ""))
-    deploys = deploys or any(value.lower() in ("true", "1") for value in asked)
-    if deploys:
-        return posixpath.join(root, "vendor/bundle")
+        if key.strip() == "BUNDLE_PATH":
+            return value.strip().strip("'\"")
     return None
 
 
@@ -221,10 +234,13 @@ def _bundle_config(argv: Sequence[str | None], words: Sequence[str | None], scop
     values = [w for w in words if w is None or not w.startswith("-")]
     values = [w for w in values if w not in ("config", "set", "unset", "list", "get")]
     settings: tuple[tuple[str, str], ...] = ()
+    if values[:1] in (["path.system"], ["system"]) or ("unset" in words and "path" in values):
+        return Effect(Role.OPAQUE, tool="bundle", why="where Bundler installs the gems isn't known")
     if len(values) > 1 and values[0] in ("path", "deployment"):
         if values[1] is None:
             return Effect(Role.OPAQUE, tool="bundle", why="where Bundler installs the gems isn't known")
-        settings = ((f"bundle {values[0]}", values[1]),)
+        level = "bundle global" if "--global" in argv else "bundle"
+        settings = ((f"{level} {values[0]}", values[1]),)
     if not values or any(word in ("get", "list") for word in words):
         return Effect(Role.NOTHING, tool="bundle")
     return Effect(
