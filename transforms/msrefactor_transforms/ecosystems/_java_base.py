@@ -362,7 +362,8 @@ def _written_home(view: View, facts: StageFacts, runtime: BaseImage, starts: Lau
     if facts.base.env.get("JAVA_HOME") == home:
         return None
     for one in starts.named:
-        if one.path.startswith(_HOMES) and not is_under(one.path, home):
+        is_java = one.path.startswith(_HOMES) or one.path in ("/usr/bin/java", "/bin/java")
+        if is_java and not is_under(one.path, home):
             detail = f"{one.path} is named, and {runtime.reference.text} has its Java in {home}"
             return Refused("need-not-found", detail, (one.evidence,), "say `java`, or $JAVA_HOME")
     return None
