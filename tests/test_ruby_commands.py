@@ -96,7 +96,7 @@ def test_the_projects_settings_come_before_the_environments(tmp_path: Path) -> N
     env = "ENV BUNDLE_PATH=/gems\n"
     assert effects(tmp_path, f"{env}RUN bundle install --path vendor")[-1].writes[0] == "/app/vendor"
     body = f"{env}RUN bundle config set --local deployment true && bundle install"
-    assert effects(tmp_path, body)[-1].writes == ("/app/vendor/bundle",)
+    assert effects(tmp_path, body)[-1].writes == ("/gems",)
     body = f"{env}RUN bundle config set --global path /other && bundle install"
     assert effects(tmp_path, body)[-1].writes == ("/gems",)
     assert effects(tmp_path, "RUN bundle config set path.system true")[-1].role is Role.OPAQUE

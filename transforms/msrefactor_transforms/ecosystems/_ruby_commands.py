@@ -91,21 +91,31 @@ def gem_home(scope: Scope) -> tuple[str, ...]:
 def bundle_path(argv: Sequence[str | None], gemfile: str, scope: Scope) -> str | None:
     """Return where `bundle install` puts the gems, as words, variables and earlier settings say."""
     root = posixpath.dirname(gemfile)
-    # Bundler asks its settings in this order: the project's own, the environment, the user's
-    levels = (
-        (
-            option_value(argv, "--path") or scope.notes.get("bundle path") or _written_path(root, scope),
-            "--deployment" in argv or "--standalone" in argv or _is_on(scope.notes.get("bundle deployment")),
-        ),
-        (scope.variables.get("BUNDLE_PATH"), _is_on(scope.variables.get("BUNDLE_DEPLOYMENT"))),
-        (scope.notes.get("bundle global path"), _is_on(scope.notes.get("bundle global deployment"))),
-    )
     if _is_on(scope.variables.get("BUNDLE_PATH__SYSTEM")):
         return None
-    for named, deploys in levels:
-        if named or deploys:
-            return posixpath.normpath(posixpath.join(root, named or "vendor/bundle"))
-    return None
+    # Bundler asks its settings in this order: the project's own, the environment, the user's
+    named = (
+        option_value(argv, "--path")
+        or scope.notes.get("bundle path")
+        or _written_path(root, scope)
+        or scope.variables.get("BUNDLE_PATH")
+        or scope.notes.get("bundle global path")
+    )
+    # a deployment changes the default only, wherever it is set (measured with Bundler 2.6)
+    deploys = "--deployment" in argv or "--standalone" in argv
+    deploys = deploys or any(
+        map(
+            _is_on,
+            (
+                scope.variables.get("BUNDLE_DEPLOYMENT"),
+                scope.notes.get("bundle deployment"),
+                scope.notes.get("bundle global deployment"),
+            ),
+        )
+    )
+    if not named and not deploys:
+        return None
+    return posixpath.normpath(posixpath.join(root, named or "vendor/bundle"))
 
 
 def _is_on(value: str | None) -> bool:
