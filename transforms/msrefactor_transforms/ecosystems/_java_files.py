@@ -74,6 +74,7 @@ def project_of(view: View, facts: StageFacts, builds: Sequence[JvmBuild]) -> Pro
     folders = tuple(dict.fromkeys(build.project for build in builds))
     sources: dict[str, None] = {}
     settings: list[str] = []
+    own = frozenset(name for build in builds for name in build.build_names)
     scripts: dict[str, None] = {}
     for fact in facts.facts:
         for placed in fact.placed:
@@ -85,7 +86,12 @@ def project_of(view: View, facts: StageFacts, builds: Sequence[JvmBuild]) -> Pro
             for file in view.context.files(placed.source) if placed.is_folder else (placed.source,):
                 if _is_test(file) or "node_modules/" in file:
                     continue
-                if file.endswith(SOURCE_ENDINGS) and not file.endswith((".gradle.kts", "build.kts")):
+                is_own = posixpath.basename(file) in own
+                if (
+                    file.endswith(SOURCE_ENDINGS)
+                    and not is_own
+                    and not file.endswith((".gradle.kts", "build.kts"))
+                ):
                     sources.setdefault(file)
                 elif posixpath.basename(file) in _SCRIPTS:
                     scripts.setdefault(file)
@@ -145,7 +151,14 @@ def run_time_files(
         path = scope.path(name)
         if path not in project.folders and scope.has(path):
             add(_folder_of(scope, path, project.folders), f"opened at {evidence.file}:{evidence.line}")
-    texts = "\n".join((*project.needs.texts, project.settings, starts.text))
+    # what the start names of the build's own folders says nothing of the sources beside them
+    started = [
+        posixpath.relpath(one.path, folder) if is_under(one.path, folder) else one.path
+        for one in starts.named
+        for folder in project.folders
+        if not any(is_under(one.path, built) for built in folders)
+    ]
+    texts = "\n".join((*project.needs.texts, project.settings, *started))
     for build in {build.project: build for build in builds}.values():
         for path, why in _mentioned(view, scope, build, project, texts):
             add(path, why)

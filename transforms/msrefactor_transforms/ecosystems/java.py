@@ -72,6 +72,9 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         return outputs
     dropped = _dropped(facts, builds)
     files = run_time_files(view, facts, builds, project, starts, dropped, last)
+    obstacle = _not_left(facts, project, starts, (*outputs, *files))
+    if obstacle is not None:
+        return obstacle
     return SplitPlan(
         ecosystem="java",
         level=base.level,
@@ -112,6 +115,23 @@ def _unfit(view: View, facts: StageFacts, entries: Sequence[tuple[Fact, Effect, 
                 refusal.evidence or (evidence_of(fact.instruction, view.name),),
                 refusal.remedy,
             )
+    return None
+
+
+def _not_left(
+    facts: StageFacts, project: Project, starts: Launches, artifacts: Sequence[Artifact]
+) -> Refused | None:
+    """Return the obstacle that a jar is started that no build step is known to leave."""
+    written = [path for _, effect in facts.effects() for path in effect.writes]
+    for one in starts.named:
+        is_program = one.is_started and one.path.endswith((".jar", ".war")) and not one.is_pattern
+        if not is_program or not any(is_under(one.path, folder) for folder in project.folders):
+            continue
+        is_left = any(is_under(one.path, artifact.path) for artifact in artifacts)
+        is_left = is_left or any(is_under(one.path, path) for path in written)
+        if not is_left and not facts.end.has(one.path):
+            detail = f"`{one.path}` is started, and no build step is known to leave it"
+            return Refused("need-not-found", detail, (one.evidence,))
     return None
 
 
@@ -196,6 +216,9 @@ def _used(one: Named, folder: str, build: JvmBuild) -> list[tuple[str, str]]:
     known: dict[str, JvmOutput] = {output.path: output for output in build.outputs}
     whole = [(folder, "the program and what it loads from beside it")]
     if one.is_pattern:
+        exact = [output for path, output in known.items() if fnmatch.fnmatchcase(path, one.path)]
+        if build.is_complete and not one.is_class_path and len(exact) == 1 and exact[0].is_runnable:
+            return [(exact[0].path, "the program")]
         inside = posixpath.dirname(one.path)
         if is_under(inside, folder) and inside != folder and not any(char in inside for char in "*?["):
             return [(inside, "what the program loads")]
@@ -207,6 +230,10 @@ def _used(one: Named, folder: str, build: JvmBuild) -> list[tuple[str, str]]:
     paths: list[tuple[str, str]] = []
     for path in matched:
         output = known.get(path)
+        home = next((o.path for o in known.values() if o.kind == "folder" and is_under(path, o.path)), None)
+        if output is None and home is not None and known[home].is_runnable:
+            paths.append((home, "the program"))
+            continue
         if output is None and not path.endswith((".jar", ".war")):
             paths.append((_below(path, folder) if path != folder else folder, "the program"))
             continue
@@ -278,6 +305,9 @@ ECOSYSTEM = Ecosystem(
     interpret,
     plan,
     programs=_PROGRAMS,
-    packages=frozenset({"maven", "gradle", "ant"}),
-    images=frozenset({"eclipse-temurin", "maven", "gradle", "openjdk", "amazoncorretto"}),
+    packages=frozenset({"maven", "gradle", "ant", "sbt", "leiningen"}),
+    images=frozenset(
+        "eclipse-temurin maven gradle openjdk amazoncorretto clojure sbtscala/scala-sbt hseeberger/scala-sbt "
+        "nightscape/scala-mill".split()
+    ),
 )
