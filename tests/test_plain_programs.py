@@ -158,3 +158,23 @@ def test_a_copy_of_something_unknown_to_a_known_file(
         assert effect.role is Role.OPAQUE
     else:
         assert (effect.role, effect.writes) == (Role.BUILD, writes)
+
+
+def test_a_start_command_that_nothing_brings_is_refused(tmp_path: Path) -> None:
+    """The program is called otherwise than the build leaves it: that is no program of the base."""
+    from msrefactor.model import Refused, Settings
+    from msrefactor.pipeline import refactor_text
+
+    (tmp_path / "main.nim").write_text("echo 1\n")
+    build = "RUN nim c -o:/usr/local/bin/{} main.nim"
+    text = f'FROM nimlang/nim:2.0.8\nWORKDIR /w\nCOPY . .\n{build}\nCMD ["serve"]\n'
+    other = tmp_path / "Dockerfile"
+    results = [
+        refactor_text(text.replace("{}", name), other, BuildContext.open(tmp_path), (), Settings())
+        for name in ("serve", "other")
+    ]
+    assert [result.is_changed for result in results] == [True, False]
+    refused = results[1].steps[-1].outcome
+    assert isinstance(refused, Refused)
+    assert refused.code == "need-not-found"
+    assert "serve" in refused.detail

@@ -18,6 +18,12 @@ from msrefactor.shell import Command, Item, Word
 Arguments: TypeAlias = tuple[str | None, ...]
 Reader: TypeAlias = Callable[[Command, Arguments, Scope, Item], Effect]
 
+SHELL_BUILTINS = frozenset(
+    "find echo printf test [ [[ true : false cd export unset set shopt umask ulimit trap read alias shift "
+    "local declare typeset let exit return break continue wait type command hash pushd popd".split()
+)
+"""Commands that the shell has itself, and `find`, which every base has."""
+
 
 @dataclass(frozen=True, slots=True)
 class PackageCall:

@@ -100,6 +100,18 @@ def lost_commands(base: BaseImage, runtime: BaseImage) -> Mapping[str, str]:
     return found
 
 
+def commands_in(base: BaseImage) -> frozenset[str]:
+    """Return the commands that an image is known to have, on any of the releases that it can be."""
+    found = {*base.commands, *minimal_commands(base.system)}
+    for release in base.releases:
+        known = release if release in RELEASES else RELEASES[0]
+        for package in (*_contents(base.contents, known), *base.installs):
+            found.update(commands_of(package, known))
+    for package in base.installs:
+        found.update(commands_of(package))
+    return frozenset(found)
+
+
 def lost_libraries(base: BaseImage, runtime: BaseImage) -> frozenset[str]:
     """Return the packages with shared libraries that `base` holds and `runtime` lacks."""
     return frozenset(filter(_is_library, lost_packages(base, runtime)))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from msrefactor.code.needs import EMPTY, CodeNeeds, context_path, merged_needs
 from msrefactor.code.shell import Start as CodeStart
 from msrefactor.code.shell import arguments_of, script_needs, started_by, starts_in
+from msrefactor.commands import SHELL_BUILTINS, PackageCall
 from msrefactor.contract import starts
 from msrefactor.facts import StageFacts, is_under
 from msrefactor.knowledge import packages as knowledge
@@ -205,6 +206,11 @@ def resolved(
         elif provider is None and _is_untold(command, base, runtime):
             detail = f"whether {plan.runtime_image} has `{command}` as {base.reference.text} has isn't known"
             refusal = refusal or Refused("need-not-found", detail, (evidence,))
+        elif provider is None and _comes_from_nowhere(name, evidence, facts, plan, available):
+            detail = (
+                f"where `{name}` comes from isn't seen: neither the base nor a build step is known to have it"
+            )
+            refusal = refusal or Refused("need-not-found", detail, (evidence,))
         elif provider is None and placed_path(facts, name) is None:
             provider = f"{plan.runtime_image}, as before" if plan.runtime_image != "scratch" else None
         needs.append(Need(NeedKind.COMMAND, command if "/" not in name else name, evidence, provider))
@@ -260,6 +266,30 @@ def resolved(
         tuple(dict.fromkeys(assumptions)),
         tuple(doubtful),
     )
+
+
+def _comes_from_nowhere(
+    name: str, evidence: Evidence, facts: StageFacts, plan: SplitPlan, available: Sequence[str]
+) -> bool:
+    """Whether everything that brings commands is known, and nothing brings this one: some build step does."""
+    base = facts.base
+    keywords = {instruction.keyword for instruction in facts.stage.instructions}
+    # behind an entrypoint, CMD may be a word for it
+    is_start = evidence.text.upper().startswith("ENTRYPOINT" if "ENTRYPOINT" in keywords else "CMD")
+    is_told = bool(base.contents or base.installs) and base.system in ("debian", "ubuntu")
+    if not is_start or "/" in name or not is_told:
+        return False
+    if not re.fullmatch(r"[\w.+-]+", name) or name in SHELL_BUILTINS or name in knowledge.commands_in(base):
+        return False
+    is_on_path = any(is_under(entry, path) for entry in _path(facts) if entry for path in available)
+    if is_on_path or plan.replayed or any("PATH=" in text for text in plan.runtime_prelude):
+        return False  # a folder of programs is there, and not each of them is known
+    for _, effect in facts.effects():
+        if isinstance(effect.detail, PackageCall):
+            for package in effect.detail.names:
+                if package is None or not knowledge.commands_of(package) or name == package:
+                    return False
+    return True
 
 
 def _is_untold(command: str, base: BaseImage, runtime: BaseImage) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from msrefactor.commands import SHELL_BUILTINS
 from msrefactor.facts import Effect, Fact, ItemFact, Role, is_under
 from msrefactor.installers import PackageSource
 from msrefactor.knowledge import packages as knowledge
@@ -28,12 +29,6 @@ _ONLY_IN_PLACE = frozenset(
     ]
 )
 """What a set-up command changes among other things of the final base: it has to run there."""
-
-
-_SHELL_BUILTINS = frozenset(
-    "find echo printf test [ [[ true : false cd export unset set shopt umask ulimit trap read alias shift "
-    "local declare typeset let exit return break continue wait type command hash pushd popd".split()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +164,7 @@ def _has_tool(question: Question, effect: Effect) -> bool:
     if effect.tool in runtime.commands:
         return True
     release = runtime.release or (runtime.releases[-1] if runtime.releases else "")
-    if effect.tool in _SHELL_BUILTINS or effect.tool in knowledge.minimal_commands(runtime.system, release):
+    if effect.tool in SHELL_BUILTINS or effect.tool in knowledge.minimal_commands(runtime.system, release):
         return True
     packages = [*_authors_packages(question), *(package.name for package in question.wanted)]
     return any(effect.tool in knowledge.commands_of(name, release) for name in packages)
