@@ -165,9 +165,11 @@ def test_a_start_command_that_nothing_brings_is_refused(tmp_path: Path) -> None:
     from msrefactor.model import Refused, Settings
     from msrefactor.pipeline import refactor_text
 
-    (tmp_path / "main.nim").write_text("echo 1\n")
-    build = "RUN nim c -o:/usr/local/bin/{} main.nim"
-    text = f'FROM nimlang/nim:2.0.8\nWORKDIR /w\nCOPY . .\n{build}\nCMD ["serve"]\n'
+    (tmp_path / "main.ml").write_text("let () = ()\n")
+    text = (
+        "FROM debian:bookworm\nRUN apt-get update && apt-get install -y gcc libc6-dev ocaml\nWORKDIR /w\n"
+        'COPY . .\nRUN ocamlopt main.ml -o /usr/local/bin/{}\nCMD ["serve"]\n'
+    )
     other = tmp_path / "Dockerfile"
     results = [
         refactor_text(text.replace("{}", name), other, BuildContext.open(tmp_path), (), Settings())

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from msrefactor.code.needs import EMPTY, CodeNeeds, context_path, merged_needs
 from msrefactor.code.shell import Start as CodeStart
 from msrefactor.code.shell import arguments_of, script_needs, started_by, starts_in
-from msrefactor.commands import SHELL_BUILTINS, PackageCall
+from msrefactor.commands import SHELL_BUILTINS
 from msrefactor.contract import starts
 from msrefactor.facts import StageFacts, is_under
 from msrefactor.knowledge import packages as knowledge
@@ -206,7 +206,7 @@ def resolved(
         elif provider is None and _is_untold(command, base, runtime):
             detail = f"whether {plan.runtime_image} has `{command}` as {base.reference.text} has isn't known"
             refusal = refusal or Refused("need-not-found", detail, (evidence,))
-        elif provider is None and _comes_from_nowhere(name, evidence, facts, plan, available):
+        elif provider is None and _comes_from_nowhere(name, evidence, facts, plan, kept, available):
             detail = (
                 f"where `{name}` comes from isn't seen: neither the base nor a build step is known to have it"
             )
@@ -269,13 +269,19 @@ def resolved(
 
 
 def _comes_from_nowhere(
-    name: str, evidence: Evidence, facts: StageFacts, plan: SplitPlan, available: Sequence[str]
+    name: str,
+    evidence: Evidence,
+    facts: StageFacts,
+    plan: SplitPlan,
+    kept: Sequence[str],
+    available: Sequence[str],
 ) -> bool:
     """Whether everything that brings commands is known, and nothing brings this one: some build step does."""
     base = facts.base
     keywords = {instruction.keyword for instruction in facts.stage.instructions}
-    # behind an entrypoint, CMD may be a word for it
-    is_start = evidence.text.upper().startswith("ENTRYPOINT" if "ENTRYPOINT" in keywords else "CMD")
+    # behind an entrypoint, CMD may be a word for it; behind another program, a name may be one of its own
+    keyword = "ENTRYPOINT" if "ENTRYPOINT" in keywords else "CMD"
+    is_start = re.match(rf'{keyword}\s+\[?\s*"?{re.escape(name)}(?![\w.+/-])', evidence.text, re.IGNORECASE)
     is_told = bool(base.contents or base.installs) and base.system in ("debian", "ubuntu")
     if not is_start or "/" in name or not is_told:
         return False
@@ -284,12 +290,8 @@ def _comes_from_nowhere(
     is_on_path = any(is_under(entry, path) for entry in _path(facts) if entry for path in available)
     if is_on_path or plan.replayed or any("PATH=" in text for text in plan.runtime_prelude):
         return False  # a folder of programs is there, and not each of them is known
-    for _, effect in facts.effects():
-        if isinstance(effect.detail, PackageCall):
-            for package in effect.detail.names:
-                if package is None or not knowledge.commands_of(package) or name == package:
-                    return False
-    return True
+    # a package whose commands aren't in the tables may bring it
+    return all(one.startswith("lib") or knowledge.commands_of(one) for one in kept)
 
 
 def _is_untold(command: str, base: BaseImage, runtime: BaseImage) -> bool:
