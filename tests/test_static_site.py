@@ -215,6 +215,9 @@ def test_serve_json_is_followed_or_its_key_named(files: MakeFiles, text: str, ex
         ('import ssl from "@vitejs/plugin-basic-ssl";\nexport default { plugins: [ssl()] };\n', "basic-ssl"),
         ('import react from "@vitejs/plugin-react";\nexport default { plugins: [react()] };\n', None),
         ("// server: none\nexport default {};\n", None),
+        ("export default { server: { proxy: { '/api': 'http://api' } } };\n", "server.proxy"),
+        ("export default { preview: { headers: { 'X-A': 'b' } } };\n", "preview.headers"),
+        ("export default { build: { outDir: process.env.OUT } };\n", "outDir"),
     ],
 )
 def test_settings_and_plugins_of_vite_are_named(files: MakeFiles, text: str, named: str | None) -> None:
@@ -224,6 +227,24 @@ def test_settings_and_plugins_of_vite_are_named(files: MakeFiles, text: str, nam
     else:
         assert isinstance(found, Refused)
         assert named in found.detail
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "folder", "port", "address"),
+    [
+        ("{ preview: { port: 80, host: true } }", "vite preview", "/app/dist", 80, "::"),
+        ("{ server: { host: true, port: 3000 } }", "vite preview", "/app/dist", 4173, "::"),
+        ("{ server: { host: '0.0.0.0' }, preview: { port: 90 } }", "vite preview", "/app/dist", 90, ANYWHERE),
+        ("{ build: { outDir: 'build' }, base: './' }", "vite preview --host", "/app/build", 4173, "::"),
+        ("{ preview: { port: 80, host: true } }", "vite preview --port 81", "/app/dist", 81, "::"),
+    ],
+)
+def test_settings_of_vite_are_followed(
+    files: MakeFiles, text: str, command: str, folder: str, port: int, address: str
+) -> None:
+    found = server(files, f"CMD npx {command}\n", {"vite.config.js": f"export default {text};\n"})
+    assert isinstance(found, StaticServer), found
+    assert (found.folder, found.port, found.address) == (folder, port, address)
 
 
 SERVER = StaticServer(
@@ -405,7 +426,7 @@ def test_a_user_that_nobody_made_is_named(files: MakeFiles) -> None:
 
 
 def test_a_folder_with_the_installed_packages_stays_with_node(files: MakeFiles) -> None:
-    outcome = apply(viewed(files, 'CMD ["http-server", "-p", "80", "."]\n'))
+    outcome = apply(viewed(files, 'CMD ["npx", "http-server", "-p", "80", "."]\n'))
     assert isinstance(outcome, Changed | Unchanged)
     if isinstance(outcome, Changed):
         assert outcome.replacement is None

@@ -16,6 +16,7 @@ from msrefactor.commands import PackageCall
 from msrefactor.facts import StageFacts, is_under
 from msrefactor.model import Refused
 from msrefactor_transforms.ecosystems._node_projects import package_at
+from msrefactor_transforms.ecosystems._static_preview import preview
 from msrefactor_transforms.ecosystems._static_site import Answers, StaticServer
 from msrefactor_transforms.ecosystems._static_starts import Launch
 
@@ -43,7 +44,7 @@ def server_of(
     if name == "serve":
         return _serve(facts, settings, launch)
     if name == "vite":
-        return _preview(facts, launch)
+        return preview(facts, launch)
     return _http_server(facts, settings, launch)
 
 
@@ -471,96 +472,3 @@ def _http_server(
         cache_control=cache,
         is_quiet=options.has("silent"),
     )
-
-
-# --------------------------------------------------------------------------------------------- vite preview
-
-_PREVIEW_VALUED = {"--port": "port", "--outDir": "outDir", "--host": "host", "-m": "mode", "--mode": "mode"}
-_PREVIEW_PLAIN = frozenset({"--strictPort", "--open", "--host", "--clearScreen"})
-_PLAIN_PLUGINS = (
-    "vite", "path", "url", "fs", "os", "process", "node:", "@vitejs/plugin-react", "@vitejs/plugin-vue",
-    "@vitejs/plugin-legacy", "@preact/preset-vite", "@sveltejs/vite-plugin-svelte", "@tailwindcss/vite",
-    "tailwindcss", "autoprefixer", "unplugin-", "rollup-plugin-visualizer", "@svgr/rollup",
-)  # fmt: skip
-"""Modules by the beginning of their names that leave `vite preview` as it is."""
-_OWN_SERVERS = (
-    "vite-plugin-ssr",
-    "vite-plugin-mkcert",
-    "vite-plugin-mock",
-    "vite-plugin-basic-ssl",
-    "vite-node",
-)
-_SETTINGS = ("preview", "server", "proxy", "base", "root", "outDir", "appType", "https", "middleware")
-
-
-def _preview(facts: StageFacts, launch: Launch) -> StaticServer | Refused | None:
-    options = _Options()
-    rest = list(launch.words[2:])
-    while rest:
-        word = rest.pop(0)
-        name, equals, value = word.partition("=")
-        if name in _PREVIEW_VALUED and (equals or (rest and not rest[0].startswith("-"))):
-            options.values.setdefault(_PREVIEW_VALUED[name], []).append(value if equals else rest.pop(0))
-        elif word in _PREVIEW_PLAIN:
-            options.values.setdefault(word.removeprefix("--"), []).append("")
-        else:
-            return _refused(launch, f"what nginx has for vite preview's {word} isn't known")
-    named = _named_settings(facts, launch.cwd)
-    if named is None:
-        return _refused(launch, "vite's configuration isn't understood")
-    if named:
-        return _refused(
-            launch,
-            f"vite's configuration has `{named[0]}`, which isn't translated for nginx",
-            "give the options to `vite preview` on its command line",
-        )
-    host = options.last("host")
-    if host is None or host not in (*_ADDRESSES, "", "true"):
-        return _refused(
-            launch,
-            f"vite preview listens on {host or 'localhost'}, and not on every address of the container",
-        )
-    text = options.last("port") or "4173"
-    port = _port(facts, launch, text, {})
-    if port is None or port.variable:
-        return _refused(launch, f"where vite preview listens isn't known: {text}")
-    return StaticServer(
-        "vite preview",
-        posixpath.normpath(posixpath.join(launch.cwd, options.last("outDir") or "dist")),
-        port.number,
-        Answers.PREVIEW,
-        launch.evidence,
-        address=host if host not in ("", "true") else "::",
-        compresses=True,
-        cache_control="no-cache",
-    )
-
-
-def _named_settings(facts: StageFacts, folder: str) -> tuple[str, ...] | None:
-    """Return the settings and plugins of vite's configuration that may change what preview does."""
-    from msrefactor.code.javascript import javascript_needs
-
-    for ending in ("ts", "js", "mts", "mjs", "cts", "cjs"):
-        name = f"vite.config.{ending}"
-        text = facts.end.read(posixpath.join(folder, name))
-        if text is None:
-            continue
-        read = javascript_needs(name, text)
-        names = set(_names(text))
-        if read is None or names & {"configurePreviewServer", "loadConfigFromFile", "mergeConfig"}:
-            return None
-        settings = [setting for setting in _SETTINGS if setting in names]
-        plugins = [
-            one
-            for one in sorted(read.imports)
-            if not one.startswith(_PLAIN_PLUGINS) or one.startswith(_OWN_SERVERS)
-        ]
-        return (*settings, *plugins)
-    return ()
-
-
-def _names(text: str) -> list[str]:
-    """Return every word of a source file outside its comments; words in strings count, too."""
-    kept = ["" if line.lstrip().startswith("//") else line for line in text.splitlines()]
-    cleaned = "".join(char if char.isalnum() or char == "_" else " " for char in "\n".join(kept))
-    return cleaned.split()
