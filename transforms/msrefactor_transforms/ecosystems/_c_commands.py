@@ -61,6 +61,8 @@ class CBuild:
     may_use_openmp: bool = True
     prefixes: tuple[str, ...] = ()
     """Where it installs."""
+    takes_root: bool = False
+    """Whether it can install below another root (DESTDIR)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Configured:
     """The folder of the sources."""
     cmake: str = ""
     """The folder that CMake builds in; "" where something else builds."""
+    takes_root: bool = False
+    """Whether its installation goes below DESTDIR where that is set, by the rules of the build system."""
 
 
 def note_of(folder: str) -> str:
@@ -351,7 +355,7 @@ def _cmake(argv: Sequence[str | None], scope: Scope) -> Effect | None:
         tree = scope.cwd
     tree = tree.removesuffix("/CMakeLists.txt")
     prefixes = _cmake_prefixes(argv, scope)
-    noted = Configured(_of_lists(prefixes, tree, scope), tree, build_folder)
+    noted = Configured(_of_lists(prefixes, tree, scope), tree, build_folder, takes_root=True)
     return Effect(
         Role.BUILD,
         tool="cmake",
@@ -427,7 +431,7 @@ def _meson(argv: Sequence[str | None], scope: Scope) -> Effect | None:
         if value and value.startswith("/"):
             places.append(value)
     is_known = not any(word is None for word in argv)
-    noted = Configured(outermost(places) if is_known else None, tree)
+    noted = Configured(outermost(places) if is_known else None, tree, takes_root=True)
     return Effect(
         Role.BUILD,
         tool="meson",
@@ -480,6 +484,8 @@ def _targets(noted: Configured, goals: Sequence[str], scope: Scope) -> Effect | 
 def installed(tool: str, folder: str, scope: Scope, given: tuple[str, ...] | None) -> Effect:
     """Return what `make install` and its like write: everything below the prefix that was configured."""
     noted = configured(folder, scope)
+    if given is None and scope.variables.get("DESTDIR"):
+        given = (scope.path(scope.variables["DESTDIR"]),)
     prefixes = given if given is not None else (noted.prefixes if noted is not None else None)
     tree = noted.tree if noted is not None else folder
     if prefixes is None:
@@ -487,7 +493,8 @@ def installed(tool: str, folder: str, scope: Scope, given: tuple[str, ...] | Non
         if noted is None:
             why += f": no step configures {folder}"
         return Effect(Role.OPAQUE, tool=tool, why=why, refusal=Refused("unknown-artifact", why))
-    build = CBuild("install", tree, prefixes=prefixes)
+    takes_root = given is None and noted is not None and noted.takes_root
+    build = CBuild("install", tree, prefixes=prefixes, takes_root=takes_root)
     return Effect(Role.BUILD, tool=tool, writes=prefixes, why="what it installs", detail=build)
 
 

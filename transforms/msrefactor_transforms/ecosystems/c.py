@@ -21,6 +21,7 @@ from msrefactor_transforms.ecosystems._c_base import Built, base_of, local_names
 from msrefactor_transforms.ecosystems._c_commands import CBuild, compiler_of, interpret, outermost
 from msrefactor_transforms.ecosystems._c_files import filled, why_opened
 from msrefactor_transforms.ecosystems._c_installs import unexplained_edit
+from msrefactor_transforms.ecosystems._c_root import Rooted, rooted
 from msrefactor_transforms.splitting.artifacts import is_gone
 from msrefactor_transforms.splitting.bases import saved_by_base
 from msrefactor_transforms.splitting.needs import Wants, placed_path, wanted
@@ -67,7 +68,8 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     trees = _trees(facts, builds, wants)
     sources = _sources(view, facts, trees, builds)
     wants = wanted(view, facts, sources.needs)
-    obstacle = _obstacle(view, facts, builds, wants, trees)
+    root = rooted(facts, {"/usr/local": _is_empty(facts), "/opt": _is_empty(facts)})
+    obstacle = _obstacle(view, facts, builds, wants, trees, root)
     if obstacle is not None:
         return obstacle
     last = max(fact.index for fact, _, build in builds if build.kind != "configure")
@@ -78,7 +80,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     if _is_self_sufficient(view, facts, builds, wants, sources, built):
         base = scratch_base("scratch", base.builder, last, facts.end.user)
     outputs = tuple(path for _, _, build in builds for path in build.outputs)
-    prefixes = _prefixes(facts, builds)
+    prefixes = {path: index for path, index in _prefixes(facts, builds).items() if path not in root.prefixes}
     artifacts = [*_trees_of_prefixes(facts, prefixes), *_unpacked(facts, trees)]
     parts = [filled(view, facts, tree) for tree in trees.from_context]
     scripts = _scripts(facts, wants, [path for part in parts for path in part.sources])
@@ -90,7 +92,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     artifacts.extend(
         Artifact(path, index, "a folder that it makes") for path, index in prefixes.items() if is_waste(path)
     )
-    artifacts.extend(base.artifacts)
+    artifacts.extend((*root.artifacts, *base.artifacts))
     return SplitPlan(
         ecosystem="c",
         level=base.level,
@@ -99,13 +101,16 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         artifacts=tuple(artifacts),
         dropped=outermost((*(path for part in parts for path in part.sources), *trees.installed)),
         build_files=frozenset(path for part in parts for path in part.files) | _copied_archives(facts, trees),
-        unneeded=trees.unneeded | _unstarted(wants, outputs),
+        unneeded=trees.unneeded | _unstarted(wants, outputs) | root.prefixes,
+        edits=root.edits,
         packages=base.packages,
         build_environment=BUILD_ENVIRONMENT - _named_at_start(view),
         proved=_proved(builds, wants),
         code=sources.needs,
         provides=lambda command: _provided(command, outputs, prefixes),
-        has_libraries=base.has_libraries or any(_may_hold_libraries(prefix) for prefix in prefixes),
+        has_libraries=base.has_libraries
+        or bool(root.artifacts)
+        or any(_may_hold_libraries(prefix) for prefix in prefixes),
         reason=f"build in a builder stage; the final stage is {base.image} with what was built",
         evidence=(place,),
         saved_mb=saved_by_base(view, facts, base.image),
@@ -433,7 +438,7 @@ def _may_hold_libraries(prefix: str) -> bool:
 
 
 def _obstacle(
-    view: View, facts: StageFacts, builds: Sequence[OwnBuild], wants: Wants, trees: _Trees
+    view: View, facts: StageFacts, builds: Sequence[OwnBuild], wants: Wants, trees: _Trees, root: Rooted
 ) -> Refused | None:
     """Return what speaks against any split: a place that can't be told, a start that compiles."""
     for fact, effect, _ in builds:
@@ -445,6 +450,8 @@ def _obstacle(
     for fact, effect, build in builds:
         for prefix in build.prefixes:
             if prefix not in SYSTEM_FOLDERS or (prefix in ("/usr/local", "/opt") and _is_empty(facts)):
+                continue
+            if prefix in root.prefixes and build.takes_root:
                 continue
             detail = f"`{effect.tool}` installs into {prefix}, among what the base image has there"
             remedy = "give it a prefix of its own, such as /opt/name"

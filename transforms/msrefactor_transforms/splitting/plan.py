@@ -37,6 +37,8 @@ class Artifact:
     """Index of the instruction of the original stage after which it is complete."""
     why: str
     is_folder: bool = True
+    destination: str = ""
+    """Where it goes, when that isn't the same place: a folder that was filled as the root of a system."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -715,7 +715,7 @@ def _arranged(question: Question, cut: Cut, replayed: dict[int, Instruction]) ->
             made.extend(question.instruction(text) for text in prelude)
             prelude = []
             flags = f"--from={question.builder} {_owner_flag(question, artifact)}"
-            made.append(question.instruction(f"COPY {flags}{_source_and_place(artifact.path)}\n"))
+            made.append(question.instruction(f"COPY {flags}{_source_and_place(artifact)}\n"))
         if not made:
             continue
         if fact.index == refresh:
@@ -918,7 +918,8 @@ def _refuse_lost_owner(question: Question, cut: Cut) -> None:
             raise question.obstacle("need-not-found", detail, fact, remedy)
 
 
-def _source_and_place(path: str) -> str:
+def _source_and_place(artifact: Artifact) -> str:
+    path, place = artifact.path, artifact.destination or artifact.path
     if any(char in path for char in " \t"):
-        return f'["{path}", "{path}"]'
-    return f"{path} {path}"
+        return f'["{path}", "{place}"]'
+    return f"{path} {place}"
