@@ -107,7 +107,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         build_environment=BUILD_ENVIRONMENT - _named_at_start(view),
         proved=_proved(builds, wants),
         code=sources.needs,
-        provides=lambda command: _provided(command, outputs, prefixes),
+        provides=lambda command: _provided(command, outputs, (*prefixes, *root.prefixes)),
         has_libraries=base.has_libraries
         or bool(root.artifacts)
         or any(_may_hold_libraries(prefix) for prefix in prefixes),
@@ -508,9 +508,15 @@ def _provided(command: str, outputs: Sequence[str], prefixes: Iterable[str]) -> 
         if command == output or ("/" not in command and posixpath.basename(output) == command):
             return f"{output}, copied"
     for prefix in prefixes:
-        if command.startswith("/") and is_under(command, prefix):
+        if command.startswith("/") and is_under(command, prefix) and prefix not in _BINARIES:
             return f"{prefix}, copied"
+    if "/" not in command and any(prefix in _BINARIES for prefix in prefixes):
+        return "what is installed, copied"
     return None
+
+
+_BINARIES = frozenset({"/usr", "/", "/bin", "/usr/bin"})
+"""Places of the system that programs are found in by their names."""
 
 
 ECOSYSTEM = Ecosystem("c", interpret, plan, is_last_resort=True)
