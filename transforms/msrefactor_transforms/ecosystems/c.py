@@ -15,6 +15,7 @@ from msrefactor.code.c import SOURCES, CSources, c_sources
 from msrefactor.commands import PackageCall, is_waste
 from msrefactor.contract import evidence_of
 from msrefactor.facts import Effect, Fact, Role, StageFacts, is_under
+from msrefactor.knowledge.images import BaseImage
 from msrefactor.model import Refused, View
 from msrefactor.shell import Command
 from msrefactor_transforms.ecosystems._c_base import Built, base_of, local_names, scratch_base
@@ -25,7 +26,7 @@ from msrefactor_transforms.ecosystems._c_root import Rooted, rooted
 from msrefactor_transforms.splitting.artifacts import is_gone
 from msrefactor_transforms.splitting.bases import saved_by_base
 from msrefactor_transforms.splitting.needs import Wants, placed_path, wanted
-from msrefactor_transforms.splitting.packages import fate
+from msrefactor_transforms.splitting.packages import Fate, bare_name, fate, installs, removed_at_once
 from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, SplitPlan
 from msrefactor_transforms.splitting.question import SYSTEM_FOLDERS
 
@@ -56,7 +57,7 @@ class _Trees:
 def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     """Return how a stage that compiles something is split."""
     builds = [(f, e, e.detail) for f, e in facts.effects() if isinstance(e.detail, CBuild)]
-    if not any(build.kind != "configure" for _, _, build in builds):
+    if not any(build.kind != "configure" for _, _, build in builds) or not _holds_compilers(facts):
         return None
     place = evidence_of(builds[0][0].instruction, view.name)
     if facts.base.system == "unknown":
@@ -115,6 +116,25 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         evidence=(place,),
         saved_mb=saved_by_base(view, facts, base.image),
     )
+
+
+def _holds_compilers(facts: StageFacts) -> bool:
+    """Whether the image has compilers or headers that a split could leave behind."""
+    base = facts.base
+    is_plain = base.family in ("ubuntu", "alpine") or (base.family == "debian" and base.variant == "slim")
+    if not is_plain and base.system != "rpm":
+        return True
+    at_once = removed_at_once(facts.facts)
+    names = [n for fact in facts.facts for effect in installs(fact) for n in effect.detail.names]
+    return any(
+        name is None or (bare_name(name) not in at_once and not _stays(fate(name, base, frozenset()), base))
+        for name in names
+    )
+
+
+def _stays(result: Fate, base: BaseImage) -> bool:
+    """Whether a package stays, or has little to leave behind, as Alpine's headers have."""
+    return result.is_kept or (base.system == "alpine" and bool(result.runtime))
 
 
 def _named_at_start(view: View) -> set[str]:
