@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from msrefactor.code.c import SOURCES, CSources, c_sources
 from msrefactor.commands import PackageCall, is_waste
-from msrefactor.contract import evidence_of
+from msrefactor.contract import evidence_of, starts
 from msrefactor.facts import Effect, Fact, Role, StageFacts, is_under
 from msrefactor.knowledge.images import BaseImage
 from msrefactor.model import Refused, View
@@ -476,6 +476,10 @@ def _obstacle(
             detail = f"`{effect.tool}` installs into {prefix}, among what the base image has there"
             remedy = "give it a prefix of its own, such as /opt/name"
             return Refused("unknown-artifact", detail, (evidence_of(fact.instruction, view.name),), remedy)
+    for start in starts(view, facts):
+        for word in start.argv or (start.shell or "").split():
+            if compiler_of(posixpath.basename(word)):
+                return Refused("compiles-at-start", f"`{word}` is named at the start", (start.evidence,))
     unexplained = unexplained_edit(facts, builds)
     if unexplained is not None:
         fact, path = unexplained
