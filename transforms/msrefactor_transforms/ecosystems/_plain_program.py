@@ -43,7 +43,8 @@ class Language:
     toolchains: frozenset[str]
     kind: SourceKind
     starts: re.Pattern[str]
-    """Calls that start a program; the group `name` is the first argument, quoted where it is literal."""
+    """Calls that start a program; the group `name` is the first argument, quoted where it is literal, or
+    the group `raw` is a command line."""
     development: frozenset[str]
     """Commands that compile when the container starts, or need the compiler's tools."""
     tools: frozenset[str]
@@ -217,7 +218,7 @@ def needs_of(path: str, text: str, language: Language) -> CodeNeeds:
     for match in language.starts.finditer(plain):
         line = plain.count("\n", 0, match.start()) + 1
         place = Evidence(path, line, excerpt(plain[match.start() :].split("\n", maxsplit=1)[0]))
-        name = match["name"] or ""
+        name = match["name"] or f"'{match.groupdict().get('raw') or ''}'"
         is_literal = len(name) > 1 and name[0] in "\"'" and name[-1] == name[0] and "$" not in name
         words = name[1:-1].split() if is_literal else []
         if words and "#{" not in name:

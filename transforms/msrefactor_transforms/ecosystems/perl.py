@@ -1,0 +1,244 @@
+"""Perl: modules by cpanm, cpm and Carton; their folder goes over whole, on the author's own kind of base.
+
+Which libraries compiled modules load follows from the author's `-dev` packages. On a full image, which has
+headers of its own, they follow from the names of the modules. Sources: metacpan.org App::cpanminus, Carton,
+App::cpm; Perl/docker-perl's Dockerfiles.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from msrefactor.code.needs import CodeNeeds
+from msrefactor.contract import evidence_of
+from msrefactor.facts import Effect, Fact, Role, Scope, StageFacts
+from msrefactor.knowledge.images import pinned
+from msrefactor.model import Evidence, Refused, View
+from msrefactor.shell import Command
+from msrefactor_transforms.ecosystems._plain_program import Language, needs_of, option
+from msrefactor_transforms.splitting.bases import saved_by_base, slim_base
+from msrefactor_transforms.splitting.opened import SourceKind
+from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, Level, RuntimePackage, SplitPlan
+
+_INSTALLERS = frozenset(["cpanm", "cpan", "cpm", "carton"])
+LANGUAGE = Language(
+    name="perl",
+    toolchains=frozenset(["perl"]),
+    kind=SourceKind((".pl", ".pm", ".t", ".md"), (".pl", ".pm", ".psgi", ".cgi"), frozenset()),
+    starts=re.compile(
+        r"(?<![\w>:$@%{])(?:system|exec)\s*\(?\s*(?P<name>\"[^\"]*\"|'[^']*'|[$@]\w)"
+        r"|(?:\bqx\s*[({/!|]|`)\s*(?P<raw>[^`)}/!|\n]+)[`)}/!|]?"
+    ),
+    development=frozenset(),
+    tools=_INSTALLERS,
+    comment="#",
+)
+_LIBRARIES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "DBD::Pg": {"debian": ("libpq5",)},
+    "DBD::mysql": {"debian": ("libmariadb3",)},
+    "DBD::MariaDB": {"debian": ("libmariadb3",)},
+    "XML::LibXML": {"debian": ("libxml2",)},
+    "XML::LibXSLT": {"debian": ("libxslt1.1", "libxml2")},
+    "XML::Parser": {"debian": ("libexpat1",)},
+    "YAML::LibYAML": {"debian": ()},
+    "Net::SSLeay": {"bullseye": ("libssl1.1",), "bookworm": ("libssl3",), "trixie": ("libssl3t64",)},
+    "Crypt::OpenSSL::RSA": {"bullseye": ("libssl1.1",), "bookworm": ("libssl3",), "trixie": ("libssl3t64",)},
+}
+"""What compiled modules load, by release or for all of Debian's: what Debian's packages of them depend on."""
+_THROUGH = {
+    "IO::Socket::SSL": "Net::SSLeay", "LWP::Protocol::https": "Net::SSLeay", "Mojo::Pg": "DBD::Pg",
+    "Mojo::mysql": "DBD::mysql", "XML::Twig": "XML::Parser", "XML::Simple": "XML::Parser",
+}  # fmt: skip
+_PURE = frozenset(
+    "Dancer Dancer2 Mojolicious Plack Starman Moo Moose Try::Tiny DBI JSON JSON::XS Cpanel::JSON::XS "
+    "JSON::MaybeXS JSON::PP Template HTTP::Tiny LWP::UserAgent DateTime Path::Tiny Type::Tiny "
+    "Data::Dumper Getopt::Long Text::CSV Text::CSV_XS Log::Log4perl YAML YAML::XS Starlet Gazelle "
+    "Twiggy Server::Starter Kelp HTTP::Message URI Redis DBD::SQLite Digest::SHA Net::Server EV "
+    "AnyEvent Minion Test::More Test::Simple IO::Socket::IP Time::HiRes List::Util List::MoreUtils "
+    "Furl Amon2 Router::Simple Text::Xslate Class::Accessor::Lite Catalyst::Runtime Sereal CBOR::XS "
+    "App::cpm App::cpanminus Carton Module::Build".split()
+)
+"""Modules without a library of the system; EV and DBD::SQLite bring theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class PerlInstall:
+    """One command that installs modules."""
+
+    folder: str
+    modules: tuple[str, ...] | None
+    """Their names; None where they aren't known."""
+
+
+def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Effect | None:
+    """Return what an installer of Perl modules does."""
+    tool = posixpath.basename(argv[0] or "") if argv else ""
+    if tool not in _INSTALLERS:
+        return None
+    words = [word or "" for word in argv[1:]]
+    plain = [word for word in words if word and not word.startswith("-")]
+    if tool == "carton":
+        return _carton(plain, words, scope)
+    if tool == "cpm":
+        if plain[:1] != ["install"]:
+            return None
+        is_global = "-g" in words or "--global" in words
+        folder = (
+            _site(scope) if is_global else scope.path(option(words, "-L", "--local-lib-contained") or "local")
+        )
+        return _installed(tool, folder, _listed(plain[1:], scope), scope)
+    values = ("-L", "-l", "--local-lib-contained", "--local-lib", "--mirror", "--from", "--cpanfile")
+    place = option(words, "-L", "-l", "--local-lib-contained", "--local-lib")
+    given = {option(words, name) for name in values}
+    names = [word for word in plain if word not in given]
+    return _installed(tool, scope.path(place) if place else _site(scope), _listed(names, scope), scope)
+
+
+def _carton(plain: Sequence[str], words: Sequence[str], scope: Scope) -> Effect | None:
+    if plain[:1] == ["exec"]:
+        return None
+    if plain[:1] in (["install"], []):
+        folder = scope.path(option(words, "-p", "--path") or "local")
+        return _installed("carton", folder, _listed(["."], scope), scope)
+    return Effect(Role.NOTHING, tool="carton")
+
+
+def _site(scope: Scope) -> str:
+    """Return where modules are installed for everybody: with the image's own Perl, or with Debian's."""
+    return "/usr/local/lib/perl5" if scope.base.family == "perl" else "/usr/local"
+
+
+def _listed(names: Sequence[str], scope: Scope) -> tuple[str, ...] | None:
+    """Return the names of the modules; those of the cpanfile where a folder is named."""
+    found: list[str] = []
+    for name in names or ["."]:
+        if "://" in name or name.endswith((".tar.gz", ".git")):
+            return None
+        if name.startswith((".", "/")):
+            text = scope.read(posixpath.join(scope.path(name), "cpanfile"))
+            if text is None:
+                return None
+            plain = re.sub(r"(?m)#.*$", "", text)
+            found.extend(re.findall(r"\brequires\s*\(?\s*[\"']([\w:]+)[\"']", plain))
+        else:
+            found.append(re.split(r"[@~]", name)[0])
+    return tuple(name for name in dict.fromkeys(found) if name != "perl")
+
+
+def _installed(tool: str, folder: str, modules: tuple[str, ...] | None, scope: Scope) -> Effect:
+    # with the image's own Perl, the programs of modules lie in another folder
+    writes = (folder, "/usr/local/bin") if folder == "/usr/local/lib/perl5" else (folder,)
+    return Effect(
+        Role.BUILD,
+        tool=tool,
+        reads=(posixpath.join(scope.cwd, "cpanfile"), posixpath.join(scope.cwd, "cpanfile.snapshot")),
+        reads_only=True,
+        writes=writes,
+        why="the modules",
+        detail=PerlInstall(folder, modules),
+    )
+
+
+def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
+    """Return how a stage that installs Perl modules is split."""
+    installs = [(f, e.detail) for f, e in facts.effects() if isinstance(e.detail, PerlInstall)]
+    if not installs:
+        return None
+    place = evidence_of(installs[0][0].instruction, view.name)
+    level, image = slim_base(facts, "perl")
+    libraries: tuple[RuntimePackage, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    if level is not Level.SHARED:
+        found = _wanted(facts, installs, place)
+        if isinstance(found, Refused):
+            return found
+        libraries, assumptions = found
+    builder = None
+    if level is not Level.SHARED and "$" not in facts.stage.image:
+        builder, image = _pinned(facts, image)
+    code = _code(view, facts)
+    last = max(fact.index for fact, _ in installs)
+    return SplitPlan(
+        ecosystem="perl",
+        level=level,
+        runtime_image=image,
+        builder_image=builder,
+        artifacts=tuple(_folders(facts, installs, last)),
+        packages=libraries,
+        code=code,
+        assumptions=assumptions,
+        evidence=(place,),
+        reason=f"install the modules in a builder stage; the final stage is {image} with them",
+        saved_mb=saved_by_base(view, facts, image),
+    )
+
+
+def _folders(
+    facts: StageFacts, installs: Sequence[tuple[Fact, PerlInstall]], last: int
+) -> Iterator[Artifact]:
+    """Yield the folders of the modules, and of the programs that they bring."""
+    folders = dict.fromkeys(install.folder for _, install in installs)
+    for folder in folders:
+        yield Artifact(folder, last, "the modules")
+    if "/usr/local/lib/perl5" in folders:
+        yield Artifact("/usr/local/bin", last, "the programs of the modules")
+
+
+def _pinned(facts: StageFacts, image: str) -> tuple[str | None, str]:
+    """Return both images with the release written, where the tag means a different one each time."""
+    written = pinned(facts.base.reference.text)
+    slim = pinned(image)
+    if facts.base.release is None and written is not None and slim is not None:
+        return written, slim
+    return None, image
+
+
+def _wanted(
+    facts: StageFacts, installs: Sequence[tuple[Fact, PerlInstall]], place: Evidence
+) -> tuple[tuple[RuntimePackage, ...], tuple[str, ...]] | Refused:
+    """Return the packages that the modules need of what only the full image has, and what isn't known."""
+    release = facts.base.release or (facts.base.releases or ("",))[-1]
+    packages: dict[str, RuntimePackage] = {}
+    unknown: list[str] = []
+    for _, install in installs:
+        if install.modules is None:
+            return Refused("runtime-library", "which modules are installed isn't known", (place,))
+        for module in install.modules:
+            name = _THROUGH.get(module, module)
+            row = _LIBRARIES.get(name)
+            if row is None:
+                if not _is_pure(module):
+                    unknown.append(
+                        f"{module} and what it depends on load no library that only the full image has"
+                    )
+                continue
+            names = row.get("debian", row.get(release))
+            if names is None:
+                return Refused("runtime-library", f"what {module} loads on {release} isn't known", (place,))
+            for package in names:
+                packages[package] = RuntimePackage(package, place, f"{module} loads it")
+    return tuple(packages.values()), tuple(dict.fromkeys(unknown))
+
+
+def _is_pure(module: str) -> bool:
+    return module in _PURE or any(
+        module.startswith(f"{name}::Plugin::") for name in ("Dancer", "Dancer2", "Mojolicious")
+    )
+
+
+def _code(view: View, facts: StageFacts) -> CodeNeeds:
+    from msrefactor.code.needs import MAX_SOURCE, merged_needs
+
+    found = []
+    for path in view.context.files():
+        if path.endswith((".pl", ".pm", ".psgi", ".cgi")) and not path.startswith(("local/", "t/")):
+            text = view.context.read_text(path)
+            if text is not None and len(text) <= MAX_SOURCE:
+                found.append(needs_of(path, text, LANGUAGE))
+    return merged_needs(found)
+
+
+ECOSYSTEM = Ecosystem("perl", interpret, plan)
