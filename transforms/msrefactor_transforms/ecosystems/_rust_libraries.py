@@ -15,7 +15,9 @@ from msrefactor.model import Evidence, Refused
 from msrefactor_transforms.ecosystems._rust_commands import CargoBuild
 from msrefactor_transforms.ecosystems._rust_manifests import Package, toml_of
 from msrefactor_transforms.knowledge.native import rust_native, rust_plain
+from msrefactor_transforms.splitting.packages import bare_name
 from msrefactor_transforms.splitting.plan import RuntimePackage
+from msrefactor_transforms.splitting.question import is_install
 
 _ASKS_FOR: Mapping[str, tuple[str, ...]] = {
     "reqwest": ("openssl-sys",),
@@ -193,6 +195,11 @@ def libraries(
     """Return the packages with the libraries that are linked; an obstacle where that isn't known."""
     if is_static:
         return ()
+    found: dict[str, RuntimePackage] = {}
+    if facts.base.system == "alpine":
+        found["libgcc"] = RuntimePackage(
+            "libgcc", crates.place("Cargo.toml"), "Rust's own code unwinds with it"
+        )
     names = set(crates.names | crates.asked)
     if not crates.is_locked:
         names.update(
@@ -205,7 +212,8 @@ def libraries(
             for feature, crate in linked.items()
             if tool.features is None or any(one.startswith(feature) for one in tool.features)
         )
-    found: dict[str, RuntimePackage] = {}
+    has_more = facts.base.variant == "full" and facts.base.family not in ("debian", "ubuntu", "alpine")
+    installed = _installed(facts)
     for crate in sorted(names):
         known = rust_native(crate)
         place = crates.place(crate)
@@ -213,21 +221,32 @@ def libraries(
             if crate.endswith(("-sys", "_sys")) and not _is_for_another_system(crate):
                 detail = f"which library the crate {crate} links isn't known"
                 remedy = "start from the slim variant of the base and install what the build needs"
-                if facts.base.variant == "full" and facts.base.system == "debian":
+                if has_more and facts.base.system == "debian":
                     return Refused("runtime-library", detail, (place,), remedy)
             continue
-        if _may_be_built_in(crate, crates):
-            continue
+        if _may_be_built_in(crate, crates) or not (has_more or installed & set(known.build)):
+            continue  # what isn't in the base, the author installed or it isn't linked
         wanted = known.packages(facts.base.system, _releases(facts))
         for name in wanted or ():
             if name not in _IN_EVERY_IMAGE:
                 found.setdefault(name, RuntimePackage(name, place, f"the crate {crate} links it"))
-        if wanted is None and known.state == "system" and not known.commands:
+        if wanted is None and known.state == "system" and not known.commands and has_more:
             detail = (
                 f"the package with the library that {crate} links isn't known for {facts.base.reference.text}"
             )
             return Refused("unknown-release", detail, (place,))
     return tuple(found.values())
+
+
+def _installed(facts: StageFacts) -> frozenset[str]:
+    """Return the packages that the author installs."""
+    return frozenset(
+        bare_name(name)
+        for _, effect in facts.effects()
+        if is_install(effect)
+        for name in effect.detail.names
+        if name
+    )
 
 
 _IN_EVERY_IMAGE = frozenset({"zlib1g", "zlib"})

@@ -252,7 +252,7 @@ def _files_of_scratch(facts: StageFacts, program: Program, base: _Base, last: in
 
 def _packages(facts: StageFacts, program: Program, base: _Base) -> tuple[RuntimePackage, ...]:
     """Return what has to be installed beside the author's packages: the plain base lacks it."""
-    if base.level not in (Level.RUNTIME, Level.SLIM):
+    if base.level is Level.MINIMAL:
         return ()
     installed = {
         bare_name(name)
