@@ -241,4 +241,9 @@ def _code(view: View, facts: StageFacts) -> CodeNeeds:
     return merged_needs(found)
 
 
-ECOSYSTEM = Ecosystem("perl", interpret, plan)
+ECOSYSTEM = Ecosystem(
+    "perl",
+    interpret,
+    plan,
+    programs=frozenset({"perl", "plackup", "starman", "hypnotoad", "morbo", "carton", "start_server"}),
+)

@@ -143,4 +143,4 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     )
 
 
-ECOSYSTEM = Ecosystem("r", interpret, plan)
+ECOSYSTEM = Ecosystem("r", interpret, plan, programs=frozenset({"R", "Rscript", "littler", "r"}))
