@@ -142,6 +142,7 @@ def test_options_are_read_in_both_forms() -> None:
         ('install -m 755 "$(find . -name app)" app', ("/src/app",)),
         ("cp $(find . -name app) /usr/local/bin", None),
         ("cp $(find . -name app) bin/", None),
+        ("mv $(find . -name app) /usr/local/bin/app", None),
         ("cp -r $(find . -name dist) /site", None),
     ],
 )

@@ -267,7 +267,14 @@ def _copies(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effe
         values.append(into)
     paths = _paths(values, scope)
     is_computed = any(word.text.startswith(("$(", '"$(', "`")) for word in command.words[1:-1])
-    if paths is None and is_computed and values[-1] and not has_option(argv, "-r", "-R", "-a"):
+    # what `mv` takes away isn't known then
+    if (
+        paths is None
+        and is_computed
+        and tool != "mv"
+        and values[-1]
+        and not has_option(argv, "-r", "-R", "-a")
+    ):
         # `cp $(cabal list-bin app) /usr/local/bin/app`: what it was is the builder's, what it is is known
         made = scope.path(values[-1])
         if not _is_folder(values[-1], made, scope):

@@ -62,6 +62,12 @@ _PURE = frozenset(
     "App::cpm App::cpanminus Carton Module::Build".split()
 )
 """Modules without a library of the system; EV and DBD::SQLite bring theirs."""
+_PURE_FAMILIES = (
+    "Dancer::Plugin::", "Dancer2::Plugin::", "Mojolicious::", "Plack::", "HTTP::", "LWP::", "Test::",
+    "MIME::", "Path::", "Module::", "MooX::", "MooseX::", "Types::", "Log::Any", "File::Slurp", "File::Temp",
+    "File::Find",
+)  # fmt: skip
+"""How the names of families begin that have none either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +230,7 @@ def _wanted(
 
 
 def _is_pure(module: str) -> bool:
-    return module in _PURE or any(
-        module.startswith(f"{name}::Plugin::") for name in ("Dancer", "Dancer2", "Mojolicious")
-    )
+    return module in _PURE or module.startswith(_PURE_FAMILIES)
 
 
 def _code(view: View, facts: StageFacts) -> CodeNeeds:

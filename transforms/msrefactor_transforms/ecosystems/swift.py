@@ -149,6 +149,9 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
 
 def _assumptions(facts: StageFacts) -> tuple[str, ...]:
     """Return the packages that may bring resource bundles, which lie beside the program."""
+    numbers = re.match(r"(\d+)\.(\d+)", facts.base.version or "")
+    if facts.base.family == "swift" and numbers and (int(numbers[1]), int(numbers[2])) < (5, 3):
+        return ()  # packages have had resources since Swift 5.3
     found: list[str] = []
     for _, build in builds_of(facts, "swift"):
         text = facts.end.read(posixpath.join(build.project, "Package.resolved"))
