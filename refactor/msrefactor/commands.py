@@ -299,9 +299,9 @@ def _copies(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effe
 
 _FOLDERS = frozenset(
     "/ /bin /sbin /etc /home /lib /opt /root /srv /tmp /usr /usr/bin /usr/lib /usr/local /usr/local/bin "
-    "/usr/local/lib /usr/local/sbin /usr/local/share /usr/sbin /usr/share /var /var/lib /var/log "
-    "/var/www".split()
+    "/usr/local/lib /usr/local/sbin /usr/local/share /usr/sbin /usr/share /var /var/lib /var/log".split()
 )
+"""Folders of every base. /var/www comes with a web server: a folder copied to it may be it, or lie in it."""
 
 
 def _is_folder(word: str, path: str, scope: Scope) -> bool:

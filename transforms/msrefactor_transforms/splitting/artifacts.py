@@ -106,6 +106,20 @@ def _is_removed_later(question: Question, path: str, index: int, position: int) 
     return False
 
 
+def _is_removed_source(question: Question, path: str) -> bool:
+    """Whether a file that a copy of the context brought is removed in the end: no image ever held it."""
+    is_there = was_brought = False
+    for fact in question.facts.facts:
+        if any(_brings(fact, placed, path) for placed in fact.placed):
+            is_there = was_brought = True
+        for effect in fact.effects:
+            if any(is_under(path, written) or is_under(written, path) for written in effect.writes):
+                is_there = True
+            if any(is_gone(path, removed) for removed in effect.removes):
+                is_there = False
+    return was_brought and not is_there
+
+
 def is_gone(path: str, removed: str) -> bool:
     """Whether what a command removes, by a path or by a pattern, takes a path with it."""
     whole = removed.removesuffix("/*")
@@ -117,7 +131,7 @@ def is_gone(path: str, removed: str) -> bool:
 
 def _outermost(question: Question, outputs: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
     """Return the outermost paths only, each as late as its last writer; the plan's own come first."""
-    wanted = [*question.plan.artifacts]
+    wanted = [one for one in question.plan.artifacts if not _is_removed_source(question, one.path)]
     for output in outputs:
         path = output.path
         if any(is_under(path, artifact.path) for artifact in question.plan.artifacts):
