@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from msrefactor import variables
 from msrefactor.contract import evidence_of
 from msrefactor.facts import Effect, Fact, Interpreter, Scope, StageFacts, is_under
 from msrefactor.model import Refused, View
@@ -278,9 +279,13 @@ def _dropped(facts: StageFacts, builds: Sequence[JvmBuild]) -> tuple[str, ...]:
 
 
 def _set_only_for_the_build(facts: StageFacts) -> frozenset[str]:
-    return frozenset(
-        name for fact in facts.facts if fact.keyword == "ENV" for name, _ in fact.instruction.pairs
-    )
+    """Return the variables that are set and that no other instruction takes up."""
+    pairs = [pair for fact in facts.facts if fact.keyword == "ENV" for pair in fact.instruction.pairs]
+    used = {name for _, value in pairs for name in variables.references(value or "")}
+    for fact in facts.facts:
+        if fact.keyword in ("WORKDIR", "USER", "EXPOSE", "VOLUME", "LABEL", "STOPSIGNAL", "COPY", "ADD"):
+            used |= variables.references(fact.instruction.arguments)
+    return frozenset(name for name, _ in pairs if name not in used)
 
 
 def _provided(command: str, outputs: Sequence[Artifact]) -> str | None:

@@ -6,11 +6,11 @@ the final stage: they stay in the builder, and their results are copied like tho
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from msrefactor.commands import SHELL_BUILTINS
-from msrefactor.facts import Effect, Fact, ItemFact, Role, is_under
+from msrefactor.facts import Effect, Fact, ItemFact, Role, is_under, overlaps
 from msrefactor.installers import PackageSource
 from msrefactor.knowledge import packages as knowledge
 from msrefactor_transforms.splitting.packages import bare_name, fate
@@ -73,7 +73,15 @@ def roles_of(question: Question) -> Roles:
             place = (fact.index, position)
             reads = [path for effect in item.effects for path in effect.reads]
             writes = [path for effect in item.effects for path in effect.writes]
+            removes = [path for effect in item.effects for path in effect.removes]
             lacking = [effect.tool for effect in item.effects if not _has_tool(question, effect)]
+            if (
+                removes
+                and not writes
+                and all(_lie_in([path], builder_only) or _is_of_the_build(question, path) for path in removes)
+            ):
+                turned.add(place)  # the final stage never has what is removed here
+                continue
             if _is_of_tools(question, reads, writes):
                 turned.add(place)
                 ignored.add(place)
@@ -115,6 +123,33 @@ def roles_of(question: Question) -> Roles:
                 turned.add(place)
                 builder_only.extend(writes)
     return Roles(frozenset(turned), frozenset(ignored), question.plan.replayed)
+
+
+def _lie_in(paths: Iterable[str], trees: Sequence[str]) -> bool:
+    """Whether each path lies in one of the trees; the system's own folders don't count as trees."""
+    return all(any(is_under(path, tree) for tree in trees if tree not in SYSTEM_FOLDERS) for path in paths)
+
+
+_OF_BASES = frozenset("etc usr var bin sbin lib lib32 lib64 root home opt srv run boot".split())
+
+_ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar", ".deb", ".rpm", ".7z")
+"""Endings of what no base image holds outside of its package manager's folders."""
+
+
+def _is_of_the_build(question: Question, path: str) -> bool:
+    """Whether only a build step can have made a path: no base, no copy and no set-up command has it."""
+    is_archive = path.endswith(_ARCHIVES)
+    if (path.strip("/").split("/")[0] in _OF_BASES and not is_archive) or any(char in path for char in "*?["):
+        return False
+    if any(placed.is_folder and is_under(placed.destination, path) for placed in question.facts.end.placed):
+        return False
+    made = any(
+        overlaps(path, written)
+        for _, effect in question.facts.effects()
+        if effect.role is Role.SETUP
+        for written in effect.writes
+    )
+    return not made and not question.facts.end.has(path)
 
 
 def _is_symbolic_link(item: ItemFact) -> bool:
