@@ -53,6 +53,7 @@ from msrefactor.model import (
 )
 from msrefactor.tree import Stage
 from msrefactor_transforms.splitting import needs as wants_of
+from msrefactor_transforms.splitting.accounts import accounts_refusal
 from msrefactor_transforms.splitting.joining import joined
 from msrefactor_transforms.splitting.packages import bare_name, fate, removed_at_once, removed_packages
 from msrefactor_transforms.splitting.plan import Ecosystem, Level, SplitPlan, ecosystems, interpreters
@@ -133,6 +134,11 @@ def _split(view: View, facts: StageFacts, plan: SplitPlan) -> Outcome:
     if _is_small(saved, facts):
         return _nothing_to_gain(saved)
     stages = (Stage(slices.builder), Stage(slices.runtime))
+    result = view.dockerfile.with_stages(stages)
+    final = stage_facts(result, stages[1], view.context, interpreters())
+    refusal = accounts_refusal(view, facts, final, runtime, slices.runtime_packages)
+    if refusal is not None:
+        return refusal
     guesses = dict.fromkeys(effect.assumption for _, effect in facts.effects() if effect.assumption)
     unproved = (guess for guess in guesses if guess not in plan.proved)
     assumptions = (*plan.assumptions, *resolution.assumptions, *unproved)
@@ -145,7 +151,7 @@ def _split(view: View, facts: StageFacts, plan: SplitPlan) -> Outcome:
         round(saved, 1),
     )
     changes = [change, *_artifact_changes(view, facts, slices), *_package_changes(view, slices)]
-    return Changed(view.dockerfile.with_stages(stages), tuple(changes), slices.removals, resolution.needs)
+    return Changed(result, tuple(changes), slices.removals, resolution.needs)
 
 
 def _replaced(view: View, facts: StageFacts, plan: SplitPlan, runtime: BaseImage) -> Outcome:
