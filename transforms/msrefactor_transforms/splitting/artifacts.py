@@ -106,13 +106,14 @@ def _is_removed_later(question: Question, path: str, index: int, position: int) 
     return False
 
 
-def _is_removed_source(question: Question, path: str) -> bool:
-    """Whether a file that a copy of the context brought is removed in the end: no image ever held it."""
+def _is_gone_in_the_end(question: Question, path: str) -> bool:
+    """Whether what a copy of the context brought, or a step left, is moved or removed in the end."""
     is_there = was_brought = False
     for fact in question.facts.facts:
         if any(_brings(fact, placed, path) for placed in fact.placed):
             is_there = was_brought = True
         for effect in fact.effects:
+            was_brought = was_brought or path in effect.writes
             if any(is_under(path, written) or is_under(written, path) for written in effect.writes):
                 is_there = True
             if any(is_gone(path, removed) for removed in effect.removes):
@@ -131,7 +132,7 @@ def is_gone(path: str, removed: str) -> bool:
 
 def _outermost(question: Question, outputs: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
     """Return the outermost paths only, each as late as its last writer; the plan's own come first."""
-    wanted = [one for one in question.plan.artifacts if not _is_removed_source(question, one.path)]
+    wanted = [one for one in question.plan.artifacts if not _is_gone_in_the_end(question, one.path)]
     for output in outputs:
         path = output.path
         if any(is_under(path, artifact.path) for artifact in question.plan.artifacts):
