@@ -165,6 +165,12 @@ class _Reader:
                     if token.kind == "name":
                         self.imports.setdefault(token.text, code[at + 2].text)
 
+            elif (
+                code[at].text in ("require", "import") and code[at].kind == "name"
+                and is_mark(code, at + 1, "(") and at + 2 < len(code) and code[at + 2].kind == "string"
+            ):  # fmt: skip
+                self.imports.setdefault(f"({at})", code[at + 2].text)  # without a name
+
     def _expression(self, at: int) -> list[Token]:
         """Return the tokens of the expression at `at`: up to a semicolon, or a new line that starts anew."""
         code = self.code
@@ -432,7 +438,9 @@ def _is_under_if(body: Sequence[Token], place: int, outer: int) -> bool:
     """
     if place == outer:
         before = body[place - 1]
-        return before.kind == "mark" and before.text == ")"
+        return before.text == "else" or (
+            before.kind == "mark" and before.text == ")" and _is_branch(body, place - 1)
+        )
     depth = 0
     for at in range(place - 1, 0, -1):
         token = body[at]

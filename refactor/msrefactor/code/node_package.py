@@ -54,6 +54,9 @@ class NodePackage:
     locks: tuple[str, ...]
     """Lock files beside it."""
     prisma_schema: str | None
+    homepage: str | None = None
+    proxy: object = None
+    """The `proxy` of Create React App's development server, as written."""
     line_of: Mapping[str, int] = field(default_factory=dict)
     """1-based lines of the scripts, by name."""
 
@@ -134,6 +137,8 @@ def read_package(context: SourceReader, directory: str = "") -> NodePackage | No
             if context.is_file(lock)
         ),
         prisma_schema=_text(prisma.get("schema")) if isinstance(prisma, dict) else None,
+        homepage=_text(document.get("homepage")),
+        proxy=document.get("proxy"),
         line_of=_script_lines(text),
     )
 
@@ -151,7 +156,7 @@ def read_tsconfig(context: SourceReader, path: str) -> TsConfig | None:
         if current in chain:
             continue
         text = context.read_text(current)
-        document = _json_object(_plain_json(text)) if text is not None else None
+        document = _json_object(plain_json(text)) if text is not None else None
         if document is None:
             if current == path:
                 return None
@@ -206,7 +211,7 @@ def _from(directory: str, path: str) -> str:
     return posixpath.normpath(posixpath.join(directory, path))
 
 
-def _plain_json(text: str) -> str:
+def plain_json(text: str) -> str:
     """Return JSON with comments and trailing commas taken out."""
     kept: list[str] = []
     comma: int | None = None
