@@ -84,6 +84,11 @@ def marked_folders() -> tuple[Path, ...]:
     return tuple(file.parent for file in files if "run" in tomllib.loads(file.read_text()))
 
 
+def _flags(options: Mapping[str, object]) -> tuple[str, ...]:
+    """The options that are switches, as on the command line."""
+    return tuple(f"--{name}" for name, value in options.items() if value is True)
+
+
 def read(folder: Path) -> Case:
     """A case; raises ValueError when its `[run]` can't be meant."""
     raw = tomllib.loads((folder / "case.toml").read_text())
@@ -109,5 +114,9 @@ def read(folder: Path) -> Case:
     if "touch" in run and not (folder / "context" / run["touch"]).is_file():
         raise ValueError(f"{folder.name}: [run] touch names no file of the context: {run['touch']}")
     return Case(
-        folder, raw["outcome"], tuple(raw.get("options", ())), raw.get("dockerfile", "Dockerfile"), Run(**run)
+        folder,
+        raw["outcome"],
+        _flags(raw.get("options", {})),
+        raw.get("dockerfile", "Dockerfile"),
+        Run(**run),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import posixpath
+from dataclasses import replace
 
 from msrefactor.code.shell import starts_in
 from msrefactor.contract import Start, effective_config, evidence_of, starts
@@ -16,13 +17,14 @@ from msrefactor.facts import Role, StageFacts, is_under, overlaps
 from msrefactor.knowledge.images import size_mb
 from msrefactor.model import Evidence, Refused, Replacement, View
 from msrefactor_transforms.ecosystems._node_projects import NodeBuild, NodeInstall
+from msrefactor_transforms.ecosystems._static_developed import Developed, developed
 from msrefactor_transforms.ecosystems._static_servers import server_of
 from msrefactor_transforms.ecosystems._static_site import (
     StaticServer,
     nginx_configuration,
     whole_configuration,
 )
-from msrefactor_transforms.ecosystems._static_starts import launch_of
+from msrefactor_transforms.ecosystems._static_starts import Launch, launch_of
 from msrefactor_transforms.splitting.plan import Artifact, Level, SplitPlan
 
 IMAGE = "nginx:stable-alpine"
@@ -44,14 +46,35 @@ def site_plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         isinstance(effect.detail, NodeInstall | NodeBuild) for _, effect in facts.effects()
     ):
         return None
-    server = served(view, facts)
-    if not isinstance(server, StaticServer):
-        return server
-    return replacing_plan(view, facts, server)
+    launch = _launched(view, facts)
+    if launch is None:
+        return None
+    environment = effective_config(view.dockerfile, len(view.dockerfile.stages) - 1).environment
+    server = server_of(facts, environment, launch)
+    if isinstance(server, StaticServer):
+        return replacing_plan(view, facts, server)
+    found = server or developed(view, facts, environment, launch)
+    if not isinstance(found, Developed):
+        return found
+    made = replacing_plan(view, facts, found.server, found.after)
+    if not isinstance(made, SplitPlan):
+        return made
+    return replace(
+        made, build_epilogue=(found.build,), epilogue_reads=(found.folder,), assumptions=found.assumptions
+    )
 
 
 def served(view: View, facts: StageFacts) -> StaticServer | Refused | None:
     """Return the static server that the container is, if that is all it ever starts."""
+    launch = _launched(view, facts)
+    if launch is None:
+        return None
+    environment = effective_config(view.dockerfile, len(view.dockerfile.stages) - 1).environment
+    return server_of(facts, environment, launch)
+
+
+def _launched(view: View, facts: StageFacts) -> Launch | None:
+    """Return the one program that the container ever starts."""
     commands: list[Start] = []
     for start in starts(view, facts):
         if start.kind == "command" and start.argv != facts.base.entrypoint:
@@ -61,10 +84,7 @@ def served(view: View, facts: StageFacts) -> StaticServer | Refused | None:
     if any(use.kind == "working-dir" for use in view.uses) or len(commands) != 1:
         return None
     launch = launch_of(facts, commands[0])
-    if launch is None or not launch.words:
-        return None
-    environment = effective_config(view.dockerfile, len(view.dockerfile.stages) - 1).environment
-    return server_of(facts, environment, launch)
+    return launch if launch is not None and launch.words else None
 
 
 def _can_probe(start: Start) -> bool:
@@ -78,12 +98,17 @@ def _can_probe(start: Start) -> bool:
     return all(name in _PROBES for name in names)
 
 
-def replacing_plan(view: View, facts: StageFacts, server: StaticServer) -> SplitPlan | Refused | None:
-    """Return the plan by which nginx hands out what the server did."""
+def replacing_plan(
+    view: View, facts: StageFacts, server: StaticServer, after: int | None = None
+) -> SplitPlan | Refused | None:
+    """Return the plan by which nginx hands out what the server did.
+
+    `after` is the instruction that the files are there after; None: the last one that touches them.
+    """
     if is_under(server.folder, "/root"):
         detail = f"nginx doesn't run as root all the time, and so can't read {server.folder}"
         return Refused("need-not-found", detail, (server.evidence,), "build in another folder than /root")
-    touching = _touching(facts, server.folder)
+    touching = after if after is not None else _touching(facts, server.folder)
     if touching is None:
         return None
     user = _user(view, facts)

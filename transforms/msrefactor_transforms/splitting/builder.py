@@ -64,7 +64,8 @@ def _kept(question: Question, roles: Roles, fact: Fact, later: dict[int, Instruc
         return fact.instruction if strongest is Role.CLEAN and later else None
     if strongest is not Role.SETUP:
         return fact.instruction
-    return fact.instruction if _needs_setup(question, fact, later) else None
+    is_needed = bool(question.plan.epilogue_reads) or _needs_setup(question, fact, later)
+    return fact.instruction if is_needed else None
 
 
 _PROGRAMS = frozenset({"/usr/bin", "/usr/local/bin", "/bin", "/usr/sbin", "/sbin"})
@@ -122,6 +123,8 @@ def _narrow(question: Question, cut: Cut, kept: dict[int, Instruction]) -> None:
             is_under(p.destination, a.path) and index <= a.after for p in fact.placed for a in cut.artifacts
         ):
             continue  # it is part of a folder that is copied as the builder leaves it
+        if any(overlaps(p.destination, read) for p in fact.placed for read in question.plan.epilogue_reads):
+            continue
         if index not in needed:
             del kept[index]
             continue

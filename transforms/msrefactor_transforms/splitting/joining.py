@@ -200,6 +200,7 @@ def _together(facts: StageFacts, hosts: Sequence[tuple[Ecosystem, SplitPlan]]) -
         build_prelude=tuple(line for plan in preludes for line in plan.build_prelude),
         prelude_before=min((plan.prelude_before or 0 for plan in preludes), default=None),
         build_epilogue=tuple(line for plan in plans for line in plan.build_epilogue),
+        epilogue_reads=tuple(path for plan in plans for path in plan.epilogue_reads),
         runtime_prelude=tuple(line for plan in plans for line in plan.runtime_prelude),
         artifacts=(
             *chief.artifacts,

@@ -66,6 +66,8 @@ class SplitPlan:
     """Index of the instruction that the prelude goes before."""
     build_epilogue: tuple[str, ...] = ()
     """Instructions to put into the builder after the last instruction of the build."""
+    epilogue_reads: tuple[str, ...] = ()
+    """Folders of the image that these build from: what comes there, or prepares the system, stays."""
     removed: tuple[str, ...] = ()
     """Folders that the builder removes in the end where an artifact holds them."""
     runtime_prelude: tuple[str, ...] = ()
