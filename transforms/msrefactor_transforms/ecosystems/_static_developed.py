@@ -96,7 +96,7 @@ def developed(
     server = StaticServer(
         name, folder, port, Answers.PREVIEW, launch.evidence,
         address="0.0.0.0",  # noqa: S104 - where the development servers listen
-        compresses=True, cache_control="no-cache",
+        compresses=True, cache_control="no-cache" if tool == "vite" else "",
     )  # fmt: skip
     manager = _manager(facts, launch.cwd)
     inside = f"cd {launch.cwd} && " if launch.cwd != facts.end.cwd else ""
