@@ -151,6 +151,8 @@ def test_a_recipe_says_where_it_installs(tmp_path: Path) -> None:
         ("./configure --prefix=/opt/x --sysconfdir=/etc/x && make install", ("/opt/x", "/etc/x")),
         ("./configure --prefix=/opt/n --conf-path=/etc/n/n.conf --pid-path=/run/n.pid && make install",
          ("/opt/n", "/etc/n")),
+        ("./configure --with-ssl=/etc/ssl --pidfile=/run/x.pid --x-temp-path=/var/lib/x && make install",
+         ("/usr/local",)),
         ("mkdir build && cd build && cmake .. && make install", ("/usr/local",)),
         ("cmake -B b -DCMAKE_INSTALL_PREFIX:PATH=/opt/x && cmake --build b --target install", ("/opt/x",)),
         ("cmake -S . -B b && cmake --install b --prefix /opt/y", ("/opt/y",)),
@@ -173,7 +175,7 @@ def test_the_prefix_is_remembered_from_one_run_to_the_next(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     "run", ["./configure $OPTIONS && make install", "./configure --prefix=$P && make install",
-            "qmake && make install"]
+            "./configure --prefix=/opt/x --with-conf=/etc/x && make install", "qmake && make install"]
 )  # fmt: skip
 def test_a_prefix_that_is_not_known(tmp_path: Path, run: str) -> None:
     assert last(tmp_path, run, before="RUN git clone http://h/x .").role is Role.OPAQUE

@@ -265,6 +265,7 @@ def _configures(name: str, argv: Sequence[str | None], scope: Scope, texts: Sequ
     made: list[str] = []
     is_told = any(w and w.lstrip("-").startswith("prefix=") for w in argv)
     is_usual = not posixpath.basename(tree).startswith(_OTHER_PREFIXES)
+    is_unsure = False
     for word in argv[1:]:
         if word is None:
             continue
@@ -282,6 +283,7 @@ def _configures(name: str, argv: Sequence[str | None], scope: Scope, texts: Sequ
             prefixes.append(path)
             continue
         if option not in (*_FOLDERS, "--modules-path"):
+            is_unsure = is_unsure or _is_place_of_the_system(option, path)
             continue
         prefixes.append(path)
     if not is_told:
@@ -289,7 +291,7 @@ def _configures(name: str, argv: Sequence[str | None], scope: Scope, texts: Sequ
     is_known = (is_usual or is_told) and not any(
         w is None and _may_be_a_place(t) for w, t in zip(argv, texts, strict=False)
     )
-    found = outermost((*_lasting(prefixes), *made)) if is_known else None
+    found = outermost((*_lasting(prefixes), *made)) if is_known and not is_unsure else None
     noted = Configured(found, tree)
     build = CBuild("configure", tree)
     return Effect(
@@ -312,6 +314,19 @@ def _may_be_a_place(text: str) -> bool:
     """Whether an option of `configure` whose value isn't known can say where to install."""
     option = text.strip("\"'").partition("=")[0]
     return not option.startswith("-") or option in _FOLDERS or option.endswith("-path")
+
+
+def _is_place_of_the_system(option: str, path: str) -> bool:
+    """Whether a project's own option of `configure` names a folder that its installation may fill.
+
+    nginx makes the folders of its `--…-temp-path` when it starts; pid files are for what runs.
+    """
+    if option.endswith("-temp-path") or not _lasting((path,)):
+        return False
+    given = ("/etc/ssl", "/etc/pki")
+    return any(is_under(path, one) for one in ("/etc", "/var", "/srv")) and not any(
+        is_under(path, one) for one in given
+    )
 
 
 def _lasting(paths: Iterable[str]) -> list[str]:
