@@ -9,8 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from msrefactor.code.needs import FOREIGN_ENDINGS, MAX_SOURCE, CodeNeeds, Findings, SourceReader, excerpt
-from msrefactor.code.needs import merged_needs as merged
+from msrefactor.code.needs import (
+    FOREIGN_ENDINGS,
+    CodeNeeds,
+    Findings,
+    SourceReader,
+    excerpt,
+    merged_needs,
+    source_texts,
+)
 from msrefactor.model import Evidence
 
 ENDINGS = (".cs", ".fs", ".vb", ".cshtml", ".razor")
@@ -37,12 +44,7 @@ _LOADERS = frozenset(["DllImport", "LibraryImport"])
 
 def dotnet_needs(reader: SourceReader, paths: Sequence[str]) -> CodeNeeds:
     """Return what the source files use, all together."""
-    found = []
-    for path in paths:
-        text = reader.read_text(path)
-        if text is not None and len(text) <= MAX_SOURCE:
-            found.append(needs_of(path, text))
-    return merged(found)
+    return merged_needs(needs_of(path, text) for path, text in source_texts(reader, paths))
 
 
 def needs_of(path: str, text: str) -> CodeNeeds:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from msrefactor.code.needs import MAX_SOURCE, CodeNeeds, Findings, SourceReader, excerpt, merged_needs
+from msrefactor.code.needs import CodeNeeds, Findings, SourceReader, excerpt, merged_needs, source_texts
 from msrefactor.model import Evidence
 
 ENDINGS = (".ex", ".exs", ".erl", ".heex", ".eex", ".leex")
@@ -25,12 +25,7 @@ _OPENS = re.compile(r"\bFile\.(?:read|stream|open|ls|cp)!?\s*\(?\s*(?P<name>\"(?
 
 def elixir_needs(reader: SourceReader, paths: Sequence[str]) -> CodeNeeds:
     """Return what the source files use, all together."""
-    found = []
-    for path in paths:
-        text = reader.read_text(path)
-        if text is not None and len(text) <= MAX_SOURCE:
-            found.append(needs_of(path, text))
-    return merged_needs(found)
+    return merged_needs(needs_of(path, text) for path, text in source_texts(reader, paths))
 
 
 def needs_of(path: str, text: str) -> CodeNeeds:

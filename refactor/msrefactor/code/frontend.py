@@ -108,11 +108,6 @@ class Project:
         """Return the place in package.json that names a dependency or script."""
         return Evidence(self.package.path, self.package.line_of.get(name), name)
 
-    def depends_on(self, *names: str) -> bool:
-        """Whether package.json has a package."""
-        every = {**self.package.dependencies, **self.package.dev_dependencies}
-        return any(name in every for name in names)
-
 
 @dataclass(frozen=True, slots=True)
 class Configured:

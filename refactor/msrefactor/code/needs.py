@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -92,6 +92,14 @@ def merged_needs(needs: Iterable[CodeNeeds]) -> CodeNeeds:
         embedded=_first_of_each_name(pair for one in every for pair in one.embedded),
         unknown_imports=_distinct(place for one in every for place in one.unknown_imports),
     )
+
+
+def source_texts(reader: SourceReader, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each source file that can be read and isn't generated, with its text."""
+    for path in paths:
+        text = reader.read_text(path)
+        if text is not None and len(text) <= MAX_SOURCE:
+            yield path, text
 
 
 def context_path(name: str) -> str | None:

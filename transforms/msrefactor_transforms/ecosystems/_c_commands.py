@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from msrefactor.commands import is_waste, option_value
 from msrefactor.facts import Effect, Role, Scope, is_under
@@ -511,8 +511,3 @@ def installed(tool: str, folder: str, scope: Scope, given: tuple[str, ...] | Non
     takes_root = given is None and noted is not None and noted.takes_root
     build = CBuild("install", tree, prefixes=prefixes, takes_root=takes_root)
     return Effect(Role.BUILD, tool=tool, writes=prefixes, why="what it installs", detail=build)
-
-
-def with_reads(effect: Effect, reads: Sequence[str]) -> Effect:
-    """Return the effect with paths that it reads."""
-    return replace(effect, reads=(*effect.reads, *reads))

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from msrefactor.code.dotnet_project import PROJECT_ENDINGS, SOLUTION_ENDINGS
 from msrefactor.code.needs import CodeNeeds
-from msrefactor.contract import starts
 from msrefactor.facts import StageFacts, is_under
 from msrefactor.model import View
 from msrefactor_transforms.ecosystems._dotnet_commands import DotnetBuild
+from msrefactor_transforms.splitting.opened import values_given
 from msrefactor_transforms.splitting.plan import Artifact
 
 _SOURCE = tuple(
@@ -85,7 +85,7 @@ def run_time_files(
     for name, evidence in code.paths:
         path = posixpath.normpath(posixpath.join(scope.cwd, name.replace("\\", "/")))
         add(path, f"opened at {evidence.file}:{evidence.line}")
-    for word in _values_given(view, facts):
+    for word in values_given(view, facts):
         path = posixpath.normpath(posixpath.join(scope.cwd, word))
         if not path.endswith(_SOURCE):
             add(path, "named where the container is started")
@@ -98,18 +98,6 @@ def run_time_files(
         for path, why in found.items()
         if not any(path != other and is_under(path, other) for other in found)
     ]
-
-
-def _values_given(view: View, facts: StageFacts) -> Iterable[str]:
-    for start in starts(view, facts):
-        for word in (start.argv or ())[1:] if start.argv else (start.shell or "").split()[1:]:
-            yield word.partition("=")[2] or word
-    for fact in facts.facts:
-        if fact.keyword == "ENV":
-            yield from (value.strip("\"'") for _, value in fact.instruction.pairs if value)
-    for use in view.uses:
-        if use.kind == "environment" and use.value:
-            yield use.value.partition("=")[2]
 
 
 def _data(view: View, facts: StageFacts) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from msrefactor.commands import PackageCall
-from msrefactor.facts import Effect, Role, StageFacts, is_under
+from msrefactor.facts import Effect, Role, StageFacts
 from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import BaseImage, describe, pinned
 from msrefactor.model import Evidence, Refused, View
@@ -194,8 +194,3 @@ def fetching_packages(wants: Wants, sources: Sources, level: Level) -> frozenset
     if started & {"git", "hg", "ssh", "bzr", "svn"}:
         return frozenset()
     return _FETCHERS | frozenset(["upx", "upx-ucl"])
-
-
-def is_found_in(path: str, folders: Iterable[str]) -> bool:
-    """Whether a path lies in one of the folders."""
-    return any(is_under(path, folder) for folder in folders)

@@ -58,18 +58,6 @@ def version_of_base(facts: StageFacts) -> tuple[int, int] | None:
     return version_of(facts.facts[0].scope)
 
 
-def c_use(view: View, sources: Sources) -> Evidence | None:
-    """Return the first place that needs cgo: a source that imports C, or a module that is known to."""
-    for path, text in (*sources.own.items(), *sources.vendored.items()):
-        if '"C"' in text and "C" in sources.imports:
-            return Evidence(path, text[: text.find('"C"')].count("\n") + 1, 'import "C"')
-    for name in sorted(sources.required | sources.unseen):
-        native = go_native(name)
-        if native is not None and native.state != "pure":
-            return Evidence("go.mod", None, name)
-    return None
-
-
 def _of_cplusplus(facts: StageFacts, sources: Sources) -> tuple[RuntimePackage, ...]:
     """Return Alpine's C++ library where a C++ compiler was there to link it: the plain base hasn't got it."""
     if facts.base.system != "alpine" or not installs(facts, "g++", "build-base", "alpine-sdk", "clang"):

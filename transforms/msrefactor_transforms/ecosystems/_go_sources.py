@@ -12,7 +12,7 @@ from msrefactor.code.go import go_needs_of
 from msrefactor.code.go_module import go_files, reachable_packages, read_module
 from msrefactor.code.go_tokens import imported, is_built
 from msrefactor.code.needs import EMPTY, CodeNeeds, merged_needs
-from msrefactor.facts import Effect, Fact, Scope, is_under
+from msrefactor.facts import Effect, Fact, Scope
 from msrefactor.model import View
 from msrefactor_transforms.ecosystems._go_commands import GoBuild, module_folder
 
@@ -232,8 +232,3 @@ def _vendored(
             imports |= found
             pending.extend(one for one in found if "." in one.split("/")[0])
     return texts, unseen, frozenset(imports)
-
-
-def covers(folder: str, modules: Iterable[str]) -> bool:
-    """Whether a path lies in one of the modules."""
-    return any(is_under(folder, module) for module in modules)

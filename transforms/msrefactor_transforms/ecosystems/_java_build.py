@@ -7,7 +7,7 @@ started.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from msrefactor.model import Evidence, Refused
 
@@ -53,5 +53,3 @@ class JvmBuild:
     """Folders of subprojects below `project`, relative."""
     downloads_mb: float = 0.0
     """About what the tool stores of its own and of libraries beside the project (`~/.m2`, `~/.gradle`)."""
-    reads_only_sources: bool = field(default=True)
-    """False: the command may write elsewhere, so that what it leaves isn't only in `folders`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from msrefactor.commands import PackageCall
@@ -156,8 +156,3 @@ def moved_packages(view: View, facts: StageFacts, runtime: BaseImage) -> Refused
                 remedy = "write the release into the tag of an eclipse-temurin image"
                 return Refused("unknown-release", detail, place, remedy)
     return None
-
-
-def has_java(names: Sequence[str], system: str) -> bool:
-    """Whether one of the packages is a JDK or a JRE."""
-    return any(runtime_java(name, system, False) is not None or "jre" in name for name in names)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from msrefactor.code.needs import MAX_SOURCE, CodeNeeds, Findings, SourceReader, excerpt, merged_needs
+from msrefactor.code.needs import CodeNeeds, Findings, SourceReader, excerpt, merged_needs, source_texts
 from msrefactor.contract import evidence_of
 from msrefactor.facts import Effect, Fact, Role, Scope, StageFacts
 from msrefactor.model import Evidence, Refused, View
@@ -194,20 +194,10 @@ def builds_of(facts: StageFacts, language: str) -> list[tuple[Fact, PlainBuild]]
 def _read(
     reader: SourceReader, facts: StageFacts, language: Language, folders: Sequence[str]
 ) -> tuple[CodeNeeds, dict[str, str]]:
-    found: list[CodeNeeds] = []
-    texts: dict[str, str] = {}
-    for folder in folders:
-        root = facts.end.origin(folder)
-        if root is None:
-            continue
-        for path in reader.files(root):
-            if not path.endswith(language.kind.marks) or path in texts:
-                continue
-            text = reader.read_text(path)
-            if text is not None and len(text) <= MAX_SOURCE:
-                texts[path] = text
-                found.append(needs_of(path, text, language))
-    return merged_needs(found), texts
+    roots = [root for folder in folders if (root := facts.end.origin(folder)) is not None]
+    paths = [path for root in roots for path in reader.files(root) if path.endswith(language.kind.marks)]
+    texts = dict(source_texts(reader, dict.fromkeys(paths)))
+    return merged_needs(needs_of(path, text, language) for path, text in texts.items()), texts
 
 
 def needs_of(path: str, text: str, language: Language) -> CodeNeeds:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from msrefactor.code.needs import CodeNeeds
+from msrefactor.code.needs import CodeNeeds, merged_needs, source_texts
 from msrefactor.contract import evidence_of
 from msrefactor.facts import Effect, Fact, Role, Scope, StageFacts
 from msrefactor.knowledge.images import pinned
@@ -234,15 +234,12 @@ def _is_pure(module: str) -> bool:
 
 
 def _code(view: View, facts: StageFacts) -> CodeNeeds:
-    from msrefactor.code.needs import MAX_SOURCE, merged_needs
-
-    found = []
-    for path in view.context.files():
-        if path.endswith((".pl", ".pm", ".psgi", ".cgi")) and not path.startswith(("local/", "t/")):
-            text = view.context.read_text(path)
-            if text is not None and len(text) <= MAX_SOURCE:
-                found.append(needs_of(path, text, LANGUAGE))
-    return merged_needs(found)
+    paths = [
+        path
+        for path in view.context.files()
+        if path.endswith(LANGUAGE.kind.marks) and not path.startswith(("local/", "t/"))
+    ]
+    return merged_needs(needs_of(path, text, LANGUAGE) for path, text in source_texts(view.context, paths))
 
 
 ECOSYSTEM = Ecosystem(

@@ -21,6 +21,7 @@ from msrefactor.facts import StageFacts, is_under
 from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import BaseImage
 from msrefactor.model import Evidence, Need, NeedKind, Refused, View
+from msrefactor.shell import parse_script
 from msrefactor_transforms.splitting.plan import RuntimePackage, SplitPlan
 
 _BUILDS_AT_START = frozenset(
@@ -206,7 +207,7 @@ def resolved(
         elif provider is None and _is_untold(command, base, runtime):
             detail = f"whether {plan.runtime_image} has `{command}` as {base.reference.text} has isn't known"
             refusal = refusal or Refused("need-not-found", detail, (evidence,))
-        elif provider is None and _comes_from_nowhere(name, evidence, facts, plan, kept, available):
+        elif provider is None and _comes_from_nowhere(name, facts, plan, kept, available):
             detail = (
                 f"where `{name}` comes from isn't seen: neither the base nor a build step is known to have it"
             )
@@ -268,22 +269,27 @@ def resolved(
     )
 
 
+def _first_word(facts: StageFacts) -> str | None:
+    """Return the program that the Dockerfile starts; behind an entrypoint, CMD may be a word for it."""
+    last = {instruction.keyword: instruction for instruction in facts.stage.instructions}
+    start = last.get("ENTRYPOINT") or last.get("CMD")
+    if start is None:
+        return None
+    if start.exec_form is not None:
+        return start.exec_form[0] if start.exec_form else None
+    script = parse_script(start.arguments)
+    commands = script.items[0].commands if script is not None and script.items else ()
+    return commands[0].name if commands else None
+
+
 def _comes_from_nowhere(
-    name: str,
-    evidence: Evidence,
-    facts: StageFacts,
-    plan: SplitPlan,
-    kept: Sequence[str],
-    available: Sequence[str],
+    name: str, facts: StageFacts, plan: SplitPlan, kept: Sequence[str], available: Sequence[str]
 ) -> bool:
     """Whether everything that brings commands is known, and nothing brings this one: some build step does."""
     base = facts.base
-    keywords = {instruction.keyword for instruction in facts.stage.instructions}
-    # behind an entrypoint, CMD may be a word for it; behind another program, a name may be one of its own
-    keyword = "ENTRYPOINT" if "ENTRYPOINT" in keywords else "CMD"
-    is_start = re.match(rf'{keyword}\s+\[?\s*"?{re.escape(name)}(?![\w.+/-])', evidence.text, re.IGNORECASE)
     is_told = bool(base.contents or base.installs) and base.system in ("debian", "ubuntu")
-    if not is_start or "/" in name or not is_told:
+    # behind another program, a name may be one of its own
+    if name != _first_word(facts) or "/" in name or not is_told:
         return False
     if not re.fullmatch(r"[\w.+-]+", name) or name in SHELL_BUILTINS or name in knowledge.commands_in(base):
         return False

@@ -79,13 +79,13 @@ def run_time_files(
         path = _opened_path(scope, opened, name)
         if path is not None and path not in opened.folders:
             add(_folder_of(view, scope, path, opened), f"opened at {evidence.file}:{evidence.line}")
-    for word in _values_given(view, facts):
+    for word in values_given(view, facts):
         path = posixpath.normpath(posixpath.join(scope.cwd, word))
         if path not in opened.folders and scope.has(path):
             add(path, "named where the container is started")
     why = opened.unsure
     if why is not None or opened.has_unseen:
-        given = " ".join(_values_given(view, facts))
+        given = " ".join(values_given(view, facts))
         for folder in opened.folders:
             if folder != scope.cwd and not is_under(scope.cwd, folder):
                 continue
@@ -117,7 +117,7 @@ def _opened_path(scope: Scope, opened: Opened, name: str) -> str | None:
     return path
 
 
-def _values_given(view: View, facts: StageFacts) -> Iterator[str]:
+def values_given(view: View, facts: StageFacts) -> Iterator[str]:
     """Yield what the program is given: the words of its start commands and the values of its variables."""
     for start in starts(view, facts):
         for word in (start.argv or ())[1:] if start.argv else (start.shell or "").split()[1:]:
