@@ -267,6 +267,30 @@ services:
     ]
 
 
+def test_environment_files_give_names_only(shop: Path) -> None:
+    write(
+        shop, "conf/web.env", "# of the shop\nVITE_API=http://api\nexport MODE = prod\n=x\n\nTOKEN=hunter2\n"
+    )
+    write(shop, "more.env", "A_B\n9=1\n")
+    write(
+        shop,
+        "compose.yaml",
+        "services:\n  web:\n    build: .\n    env_file: [conf/web.env, {path: more.env, required: false},"
+        " gone.env, ../../outside.env, $FILE]\n",
+    )
+    assert of(shop, "environment") == ["VITE_API", "MODE", "TOKEN", "A_B"]
+    shown = [str(use.evidence) for use in uses(shop / "Dockerfile") if use.kind == "environment"]
+    assert shown[0].endswith("conf/web.env:2: compose service web, env_file: VITE_API")
+    assert "hunter2" not in str(shown)
+
+
+def test_environment_file_of_a_command_line(shop: Path) -> None:
+    write(shop, "prod.env", "PORT=80\n")
+    write(shop, "compose.yaml", "services: {web: {build: .}}\n")
+    write(shop, "run.sh", "docker build -t shop .\ndocker run --env-file prod.env -d shop\n")
+    assert of(shop, "environment") == ["PORT"]
+
+
 def test_secrets_are_not_shown(shop: Path) -> None:
     write(
         shop,

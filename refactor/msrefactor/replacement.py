@@ -78,6 +78,13 @@ def _written(stage: Stage, path: str) -> Iterator[list[str]]:
                     yield [(word.literal or "").strip() for word in command.arguments[1:]]
 
 
+def _says_where(name: str) -> bool:
+    """Whether a file of this name can tell a server its port."""
+    return name in ("package.json", "angular.json", ".angular.json") or name.startswith(
+        ("vite.config.", "vue.config.", ".env")
+    )
+
+
 def _known_ports(before: View, old: Config, replacement: Replacement) -> frozenset[int]:
     """Return the ports that the file, its scripts, or the old server's manual name."""
     texts = [
@@ -90,7 +97,7 @@ def _known_ports(before: View, old: Config, replacement: Replacement) -> frozens
         texts.extend(
             before.context.read_text(file) or ""
             for file in before.context.files("")
-            if file.rpartition("/")[2] == "package.json" and "node_modules/" not in file
+            if _says_where(file.rpartition("/")[2]) and "node_modules/" not in file
         )
     found = set(_DEFAULT_PORTS.get(replacement.tool.partition(" ")[0], ()))
     for text in texts:

@@ -404,6 +404,10 @@ def _of_service(place: _Place, service: Service) -> Iterator[Use]:
         for node, file in service.all(*key.split(".")):
             for pair, number in _variables(node):
                 yield place.variable(variable, pair, file, number, f"{label}, {key}")  # type: ignore[arg-type]
+    for node, file in service.all("env_file"):
+        for item in items(node) if is_list(node) else (node,):
+            named = interpolated(scalar(item) or scalar(get(item, "path")) or "", service.variables)
+            yield from _environment_file(place, posixpath.dirname(file), named, f"{label}, env_file")
     for key in ("ports", "expose"):
         for node, file in service.all(key):
             for item in items(node):
@@ -497,6 +501,18 @@ def _variables(node: Node) -> Iterator[tuple[tuple[str, str | None], int]]:
         name, equals, text = (scalar(item) or "").partition("=")
         if name:
             yield (name, interpolated(text) if equals else None), line(item)
+
+
+def _environment_file(place: _Place, folder: str, named: str, label: str) -> Iterator[Use]:
+    """Yield the variables that a file of the project gives a container: their names, never the values."""
+    from msrefactor.compose import inside
+
+    path = inside(folder, named) if named and "$" not in named else None
+    lines = place.text(path).splitlines()[:MAX_FILES] if path is not None else ()
+    for number, text in enumerate(lines, 1):
+        name = text.strip().removeprefix("export ").partition("=")[0].strip()
+        if path is not None and name.isidentifier():
+            yield place.variable("environment", (name, None), path, number, label)
 
 
 def _container_port(text: str) -> str | None:
@@ -877,6 +893,9 @@ def _of_call(place: _Place, image: _Image, file: str, call: Call) -> Iterator[Us
         name, equals, text = value.partition("=")
         if name and "$" not in name:
             yield place.variable("environment", (name, text if equals else None), file, call.line, label)
+    for value in call.values("env-file"):
+        folder = call.folder if call.folder is not None else "$"
+        yield from _environment_file(place, folder, _here(value), f"{label}, --env-file")
 
 
 def _here(mount: str) -> str:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from msrefactor import shell
 from msrefactor.code.node_package import NodePackage, read_package
-from msrefactor.facts import Scope
+from msrefactor.facts import Scope, StageFacts
 from msrefactor.model import Evidence
 
 HOOKS = ("preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare")
 
-
+_MANAGERS = frozenset({"npm", "yarn", "pnpm"})
 GLOBAL_PACKAGES = "/usr/local/lib/node_modules"
 
 
@@ -69,6 +69,15 @@ class NodeBuild:
     folder: str
     tsc_output: str | None = None
     """Folder that tsc writes, when that is all the command does."""
+
+
+def manager_of(facts: StageFacts, folder: str) -> str:
+    """Return the package manager that installed the packages of a project's folder."""
+    for _, effect in facts.effects():
+        install = effect.detail
+        if isinstance(install, NodeInstall) and not install.is_global and install.folder == folder:
+            return install.manager if install.manager in _MANAGERS else "npm"
+    return "npm"
 
 
 def without_version(word: str) -> str:

@@ -1,8 +1,8 @@
 """Development servers that the container starts: nginx hands out what the build script makes, for review.
 
-`react-scripts start`, `vite` and `vue-cli-service serve` compile when they start. What is handed out instead
-behaves otherwise in ways that are written down as assumptions; where the server does more than compile and
-hand out (a proxy, variables of the running container, mounted sources), the split is refused.
+`react-scripts start`, `vite`, `vue-cli-service serve` and `ng serve` compile when they start. What is handed
+out instead behaves otherwise in ways that are written down as assumptions; where the server does more than
+compile and hand out (variables of the running container, mounted sources), the split is refused.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from msrefactor.facts import StageFacts, overlaps
 from msrefactor.model import Evidence, Refused, View
 from msrefactor_transforms.ecosystems._node_outputs import outputs
 from msrefactor_transforms.ecosystems._node_projects import (
-    NodeInstall,
     expanded,
+    manager_of,
     package_at,
     package_evidence,
 )
+from msrefactor_transforms.ecosystems._static_angular import angular_server
 from msrefactor_transforms.ecosystems._static_site import Answers, StaticServer
 from msrefactor_transforms.ecosystems._static_starts import Launch
 
 _EVERY = frozenset({"0.0.0.0", "::", "true", ""})  # noqa: S104 - what the development servers are told
-_MANAGERS = frozenset({"npm", "yarn", "pnpm"})
 _MODES = ("development", "development.local", "production", "production.local")
 _FRAMEWORKS = {"react-scripts": "Create React App", "vite": "Vite", "vue-cli-service": "Vue CLI"}
+_PRODUCTION = {"ng serve": "Angular's production mode"}
 _PORTS = {"react-scripts": 3000, "vite": 5173, "vue-cli-service": 8080}
 _BUILT_WITH = frozenset({"FROM", "RUN", "COPY", "ADD", "ENV", "ARG", "WORKDIR", "USER"})
 _OPTIONS = frozenset({"--port", "--host", "--strictPort", "--open"})
@@ -54,8 +55,10 @@ def developed(
 ) -> Developed | Refused | None:
     """Return what a development server comes to; None: nothing of the kind is started."""
     tool = posixpath.basename(launch.words[0])
-    action = {"react-scripts": "start", "vue-cli-service": "serve"}.get(tool)
+    action = {"react-scripts": "start", "vue-cli-service": "serve", "ng": "serve"}.get(tool)
     rest = list(launch.words[1:])
+    if tool == "ng" and rest[:1] in (["s"], ["dev"]):
+        rest[0] = "serve"
     if tool == "vite":
         if rest[:1] in (["dev"], ["serve"]):
             rest.pop(0)
@@ -73,12 +76,54 @@ def developed(
     obstacle = _untold(view, facts, launch, package, settings)
     if obstacle is not None:
         return obstacle
+    if tool == "ng":
+        return _angular(view, facts, launch, package, source, settings)
     built = _built(facts, launch, package, source, settings)
     if not isinstance(built, FrontendBuild):
         return built
+    obstacle = _given_later(view, built, ("PUBLIC_URL", "NODE_ENV"))
+    if obstacle is not None:
+        return obstacle
+    port = _listens(facts, tool, rest, settings, launch)
+    if isinstance(port, Refused):
+        return port
+    if any((use.value or "").partition("=")[0] == "PORT" for use in view.uses if use.kind == "environment"):
+        return _refused(launch, "the port is given when the container starts")
+    name = " ".join(launch.words[:2]) if action else "vite"
+    command = f"{manager_of(facts, launch.cwd)} run build"
+    cached = "no-cache" if tool == "vite" else ""
+    return _made(facts, launch, built, source, (name, command, True), port, cached)
+
+
+def _angular(
+    view: View,
+    facts: StageFacts,
+    launch: Launch,
+    package: NodePackage,
+    source: str,
+    settings: Mapping[str, str],
+) -> Developed | Refused:
+    """Return what `ng serve` comes to."""
+    served = angular_server(facts, launch, package, source, settings)
+    if isinstance(served, Refused):
+        return served
+    obstacle = _given_later(view, served.build, ())
+    if obstacle is not None:
+        return obstacle
+    if served.proxy:
+        return _more(
+            f"{served.proxy} forwards requests to another server", launch.evidence,
+            "write an nginx configuration that forwards these paths, and build in a RUN step",
+        )  # fmt: skip
+    how = ("ng serve", served.command, served.is_production)
+    return _made(facts, launch, served.build, source, how, served.port, "no-cache")
+
+
+def _given_later(view: View, built: FrontendBuild, more: tuple[str, ...]) -> Refused | None:
+    """Return the obstacle that a variable which the build reads is given to the running container."""
     for use in view.uses:
         name = (use.value or "").partition("=")[0]
-        is_read = name.startswith(built.prefixes) or name in ("PUBLIC_URL", "NODE_ENV")
+        is_read = name.startswith(built.prefixes) or name in more
         if use.kind == "environment" and is_read:
             return Refused(
                 "build-variable",
@@ -86,37 +131,45 @@ def developed(
                 (use.evidence,),
                 f"give {name} as a build argument, or set it in the Dockerfile",
             )
-    port = _listens(facts, tool, rest, settings, launch)
-    if isinstance(port, Refused):
-        return port
-    if any((use.value or "").partition("=")[0] == "PORT" for use in view.uses if use.kind == "environment"):
-        return _refused(launch, "the port is given when the container starts")
-    name = " ".join(launch.words[:2]) if action else "vite"
+    return None
+
+
+def _made(
+    facts: StageFacts,
+    launch: Launch,
+    built: FrontendBuild,
+    source: str,
+    how: tuple[str, str, bool],
+    port: int,
+    cached: str,
+) -> Developed:
+    """Return the server of what a command builds; `how` is the old server, the command, what it optimises."""
+    name, command, is_production = how
     folder = posixpath.normpath(posixpath.join(launch.cwd, posixpath.relpath(built.folder, source or ".")))
     server = StaticServer(
         name, folder, port, Answers.PREVIEW, launch.evidence,
         address="0.0.0.0",  # noqa: S104 - where the development servers listen
-        compresses=True, cache_control="no-cache" if tool == "vite" else "",
+        compresses=True, cache_control=cached,
     )  # fmt: skip
-    manager = _manager(facts, launch.cwd)
     inside = f"cd {launch.cwd} && " if launch.cwd != facts.end.cwd else ""
     last = max(fact.index for fact in facts.facts if fact.keyword in _BUILT_WITH)
-    return Developed(
-        server, f"RUN {inside}{manager} run build\n", launch.cwd, last, _assumptions(name, manager, built)
-    )
+    assumptions = _assumptions(name, command, built, is_production)
+    return Developed(server, f"RUN {inside}{command}\n", launch.cwd, last, assumptions)
 
 
-def _assumptions(name: str, manager: str, built: FrontendBuild) -> tuple[str, ...]:
+def _assumptions(name: str, command: str, built: FrontendBuild, is_production: bool) -> tuple[str, ...]:
     prefixes = " and ".join(f"{prefix}*" for prefix in built.prefixes)
     maps = "its source maps lie beside it" if built.has_source_maps else "it has no source maps"
     reloading = (
         f"nobody works on the sources in the container: `{name}` compiled again and reloaded the page when a "
         "file changed, and nginx hands out what was built once"
     )
-    building = (
-        f"`{manager} run build` succeeds where `{name}` only shows an error, and the production build "
-        f"(minified, NODE_ENV=production; {maps}) behaves as the development build does"
-    )
+    building = f"`{command}` succeeds where `{name}` only shows an error"
+    if is_production:
+        building += (
+            f", and the production build (minified, {_PRODUCTION.get(name, 'NODE_ENV=production')}; {maps}) "
+            "behaves as the development build does"
+        )
     answering = (
         "nothing asks for what only the development server answers: its own paths, modules by their source "
         "paths, web sockets, 404 for a missing file (index.html is sent)"
@@ -124,7 +177,7 @@ def _assumptions(name: str, manager: str, built: FrontendBuild) -> tuple[str, ..
     variables = (
         f"{prefixes} are built in when the image is made: what `docker run -e` or env_file sets isn't seen"
     )
-    return (reloading, variables, building, answering)
+    return (reloading, *((variables,) if prefixes else ()), building, answering)
 
 
 def _untold(
@@ -161,8 +214,8 @@ def _untold(
         )  # fmt: skip
     if settings.get("HTTPS", "").lower() == "true" or settings.get("HOST", "0.0.0.0") not in _EVERY:  # noqa: S104
         return _more("HTTPS or HOST tells the development server where to listen", launch.evidence)
-    # Create React App sets it itself
-    is_kept = posixpath.basename(launch.words[0]) != "react-scripts"
+    # Create React App sets it itself, and Angular doesn't read it
+    is_kept = posixpath.basename(launch.words[0]) not in ("react-scripts", "ng")
     if is_kept and settings.get("NODE_ENV", "production") != "production":
         return _more("NODE_ENV makes the build one for developing", launch.evidence)
     return None
@@ -254,15 +307,6 @@ def _configuration(facts: StageFacts, launch: Launch, tool: str) -> Exported | R
                 )  # fmt: skip
         return own
     return None
-
-
-def _manager(facts: StageFacts, folder: str) -> str:
-    """Return the package manager that installed: of what the server comes from."""
-    for _, effect in facts.effects():
-        install = effect.detail
-        if isinstance(install, NodeInstall) and not install.is_global and install.folder == folder:
-            return install.manager if install.manager in _MANAGERS else "npm"
-    return "npm"
 
 
 def _more(detail: str, evidence: Evidence, remedy: str = "") -> Refused:
