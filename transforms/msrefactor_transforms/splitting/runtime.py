@@ -13,6 +13,7 @@ from msrefactor.tree import Instruction
 from msrefactor_transforms.splitting.artifacts import Cut, is_gone, source_of
 from msrefactor_transforms.splitting.builder import CONFIGURATION
 from msrefactor_transforms.splitting.dividing import kept_items
+from msrefactor_transforms.splitting.made import made_for_the_program
 from msrefactor_transforms.splitting.packages import (
     Fate,
     bare_name,
@@ -669,7 +670,9 @@ def _is_builders(question: Question, cut: Cut, path: str, index: int) -> bool:
     if is_waste(path) and not any(is_under(path, folder) for folder in _MAY_BE_USED):
         return True
     is_dropped = any(is_under(path, tree) for tree in question.plan.dropped)
-    return is_dropped and index <= cut.last and not any(is_under(a.path, path) for a in cut.artifacts)
+    if not is_dropped or index > cut.last or any(is_under(a.path, path) for a in cut.artifacts):
+        return False
+    return not any(is_under(path, made) for made in made_for_the_program(question))
 
 
 def _drop_unused_arguments(cut: Cut, replayed: dict[int, Instruction]) -> None:
