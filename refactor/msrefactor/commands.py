@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from msrefactor import installers
-from msrefactor.facts import Effect, Role, Scope, is_under
+from msrefactor.facts import Effect, Role, Scope, folder_state, gone_folders, is_under, made_folders
 from msrefactor.shell import Command, Item, Word
 
 Arguments: TypeAlias = tuple[str | None, ...]
@@ -227,7 +227,9 @@ def _makes(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effec
     paths = _paths(operands(argv, takes.get(posixpath.basename(str(argv[0])), ())), scope)
     if paths is None:
         return _unknown_path(str(argv[0]))
-    return Effect(Role.SETUP, tool=str(argv[0]), writes=paths)
+    tool = str(argv[0])
+    made = () if posixpath.basename(tool) == "touch" else made_folders(paths)
+    return Effect(Role.SETUP, tool=tool, writes=paths, notes=made)
 
 
 def _permissions(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
@@ -294,7 +296,19 @@ def _copies(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effe
     else:
         targets = (target,)
     removed = sources if tool == "mv" else ()
-    return Effect(Role.SETUP, tool=tool, reads=sources, reads_only=True, writes=targets, removes=removed)
+    gone = gone_folders(removed, scope)
+    folders = made_folders(
+        new for old, new in zip(sources, targets, strict=False) if folder_state(old, scope)
+    )
+    return Effect(
+        Role.SETUP,
+        tool=tool,
+        reads=sources,
+        reads_only=True,
+        writes=targets,
+        removes=removed,
+        notes=(*gone, *folders),
+    )
 
 
 _FOLDERS = frozenset(
@@ -306,7 +320,12 @@ _FOLDERS = frozenset(
 
 def _is_folder(word: str, path: str, scope: Scope) -> bool:
     """Whether a target of `cp` is a folder that is there already."""
-    if word.endswith("/") or word in (".", "..") or path == scope.cwd or path in _FOLDERS:
+    if word.endswith("/") or word in (".", "..") or path in (scope.cwd, scope.base.workdir):
+        return True
+    state = folder_state(path, scope)
+    if state is not None:
+        return state
+    if path in _FOLDERS:
         return True
     return any(placed.is_folder and placed.destination == path for placed in scope.placed) or (
         scope.has(path) and not scope.is_file(path)
@@ -319,7 +338,8 @@ def _removes(command: Command, argv: Arguments, scope: Scope, item: Item) -> Eff
     if paths is None:
         return _unknown_path(str(argv[0]))
     role = Role.CLEAN if all(is_waste(path) for path in paths) else Role.SETUP
-    return Effect(role, tool=str(argv[0]), removes=paths)
+    gone = gone_folders([path for path in paths if "*" not in path], scope)
+    return Effect(role, tool=str(argv[0]), removes=paths, notes=gone)
 
 
 def _find(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:

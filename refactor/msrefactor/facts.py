@@ -68,6 +68,8 @@ class Effect:
     appends: tuple[str, ...] = ()
     """Files among `writes` that it adds to: doing so twice isn't the same as once."""
     removes: tuple[str, ...] = ()
+    may_remove: tuple[str, ...] = ()
+    """What it removes only where a test says so."""
     packages: tuple[Word, ...] = ()
     """The words that name packages of the distribution to install."""
     removed_packages: tuple[str, ...] = ()
@@ -362,14 +364,19 @@ def _after(fact: Fact, scope: Scope, defaults: Mapping[str, str]) -> Scope:
             return replace(scope, variables=known, arguments=scope.arguments | names)
         case "WORKDIR":
             text = variables.expand(instruction.arguments, scope.variables, scope.escape)
-            return replace(scope, cwd=scope.path(text))
+            path = scope.path(text)
+            return replace(scope, cwd=path, notes={**scope.notes, **dict(made_folders((path,)))})
         case "USER":
             text = variables.expand(instruction.arguments, scope.variables, scope.escape)
             return replace(scope, user=text.strip() or "root")
         case "SHELL":
             return replace(scope, shell=instruction.exec_form or scope.shell)
         case "COPY" | "ADD":
-            return replace(scope, placed=(*scope.placed, *fact.placed))
+            folders = [
+                p.destination if p.is_folder else posixpath.dirname(p.destination) for p in fact.placed
+            ]
+            notes = {**scope.notes, **dict(made_folders(folders))}
+            return replace(scope, placed=(*scope.placed, *fact.placed), notes=notes)
         case "RUN":
             homes, notes = dict(scope.homes), dict(scope.notes)
             for effect in fact.effects:
@@ -380,6 +387,37 @@ def _after(fact: Fact, scope: Scope, defaults: Mapping[str, str]) -> Scope:
             return replace(scope, homes=homes, notes=notes)
         case _:
             return scope
+
+
+def made_folders(paths: Iterable[str]) -> tuple[tuple[str, bool], ...]:
+    """Return the notes that paths are folders of the image from now on, and what they lie in."""
+    found: dict[str, bool] = {}
+    for path in paths:
+        inner = path
+        while inner != "/":
+            found[f"folder {inner}"] = True
+            inner = posixpath.dirname(inner)
+    return tuple(found.items())
+
+
+def gone_folders(paths: Iterable[str], scope: Scope) -> tuple[tuple[str, bool], ...]:
+    """Return the notes that what lay at paths isn't there any more."""
+    gone = {f"folder {path}": False for path in paths}
+    for path in paths:
+        gone.update({note: False for note in scope.notes if note.startswith(f"folder {path}/")})
+    return tuple(gone.items())
+
+
+def folder_state(path: str, scope: Scope) -> bool | None:
+    """Whether a path is a folder that commands made, or lies in one that they removed; None: neither."""
+    known: bool | None = scope.notes.get(f"folder {path}")
+    inner = posixpath.dirname(path)
+    while known is None and inner != "/":
+        known = scope.notes.get(f"folder {inner}")
+        if known:
+            return None
+        inner = posixpath.dirname(inner)
+    return known
 
 
 def copy_words(instruction: Instruction, scope: Scope) -> tuple[tuple[str, ...], str | None]:
@@ -445,13 +483,16 @@ def _run_fact(
     if script is None:
         why = f"the shell of this RUN isn't understood: {_short(instruction.arguments)}"
         return Fact(index, instruction, scope, (ItemFact(None, (Effect(Role.OPAQUE, why=why),)),))
+    from msrefactor.doubts import doubts_of, in_doubt
+
     items: list[ItemFact] = []
     inner = scope
+    doubts = doubts_of(script.items)
     for item in script.items:
         effects: list[Effect] = []
         local = inner
         for command in item.commands:
-            effect = interpret(command, local, interpreters, item)
+            effect = in_doubt(interpret(command, local, interpreters, item), doubts.get(command.start, ""))
             effects.append(effect)
             local = _after_command(command, effect, local)
         # a subshell's folder and variables end with it; what it left on the disk doesn't
@@ -660,11 +701,15 @@ def _followed(
     script: Script, name: str, path: str | None, scope: Scope, interpreters: Sequence[Interpreter], depth: int
 ) -> Effect:
     """Return what all commands of a script do together."""
+    from msrefactor.doubts import doubts_of, in_doubt
+
     effects: list[Effect] = []
     local = scope
+    doubts = doubts_of(script.items)
     for item in script.items:
         for command in item.commands:
             effect = interpret(command, local, interpreters, item, depth + 1)
+            effect = in_doubt(effect, doubts.get(command.start, ""))
             effects.append(effect)
             local = _after_command(command, effect, local)
         effects.extend(_compound_writes(item, local))
@@ -690,6 +735,7 @@ def _together(effects: Sequence[Effect], name: str, path: str | None) -> Effect:
         writes=tuple(written for effect in effects for written in effect.writes),
         appends=tuple(added for effect in effects for added in effect.appends),
         removes=tuple(removed for effect in effects for removed in effect.removes),
+        may_remove=tuple(removed for effect in effects for removed in effect.may_remove),
         users=tuple(user for effect in effects for user in effect.users),
         homes=tuple(home for effect in effects for home in effect.homes),
         notes=tuple(note for effect in effects for note in effect.notes),

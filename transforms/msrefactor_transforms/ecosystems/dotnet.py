@@ -14,12 +14,13 @@ from msrefactor import shell
 from msrefactor.code.csharp import ENDINGS, dotnet_needs
 from msrefactor.code.needs import CodeNeeds
 from msrefactor.contract import Start, evidence_of, starts
-from msrefactor.facts import Effect, Fact, StageFacts
+from msrefactor.facts import Effect, Fact, StageFacts, is_under
 from msrefactor.model import Evidence, Refused, View
 from msrefactor_transforms.ecosystems._dotnet_base import base_of
 from msrefactor_transforms.ecosystems._dotnet_commands import DotnetBuild, interpret
 from msrefactor_transforms.ecosystems._dotnet_files import build_files, run_time_files, source_folders
 from msrefactor_transforms.splitting.bases import saved_by_base
+from msrefactor_transforms.splitting.moves import origin_of
 from msrefactor_transforms.splitting.needs import Wants, wanted
 from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, SplitPlan
 
@@ -58,7 +59,8 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     if isinstance(base, Refused):
         return base
     last = max(fact.index for fact, build in builds if build in used)
-    unneeded = frozenset(build.output for _, build in builds) - {build.output for build in used}
+    passed_on = _passed_on(facts, used, wants, launched)
+    unneeded = frozenset(build.output for _, build in builds if build not in used or build in passed_on)
     return SplitPlan(
         ecosystem="dotnet",
         level=base.level,
@@ -70,7 +72,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         packages=base.packages,
         build_packages=base.build_packages,
         code=needs,
-        provides=lambda command: _provided(command, used),
+        provides=lambda command: _provided(facts, command, used),
         unneeded=unneeded,
         explicit_workdir=facts.end.cwd not in ("", "/"),
         reason=f"publish in a builder stage; the final stage is {base.image} with the published program",
@@ -132,19 +134,37 @@ def _used(
         assembly = build.source.assembly
         names = {build.source.name, assembly} if assembly else {build.source.name}
         for argv, _ in launched:
-            path = facts.end.path(argv[1]) if len(argv) > 1 else ""
+            path = origin_of(facts, facts.end.path(argv[1])) if len(argv) > 1 else ""
             if posixpath.dirname(path) == build.output and (
                 assembly is None or posixpath.basename(path) == f"{assembly}.dll"
             ):
                 found.append(build)
-        for command, _ in wants.commands:
-            if posixpath.dirname(command) == build.output and posixpath.basename(command) in names:
-                found.append(build)
+        commands = [origin_of(facts, name) for name, _ in wants.commands]
+        if any(posixpath.split(one) == (build.output, name) for one in commands for name in names):
+            found.append(build)
     is_seen = any(len(argv) > 1 and argv[1].endswith(".dll") and "$" not in argv[1] for argv, _ in launched)
     if not found and not is_seen:
         found = [build for _, build in builds if build.action == "publish"]
     # a later build into the same folder is the one that is started
     return list({build.output: build for build in found}.values())
+
+
+def _passed_on(
+    facts: StageFacts,
+    used: Sequence[DotnetBuild],
+    wants: Wants,
+    launched: Sequence[tuple[tuple[str, ...], Evidence]],
+) -> list[DotnetBuild]:
+    """Return the builds that are started from where `cp` or `mv` brought them, and only from there."""
+    named = [facts.end.path(argv[1]) for argv, _ in launched if len(argv) > 1]
+    named += [name for name, _ in wants.commands if "/" in name]
+    return [
+        build
+        for build in used
+        if not is_under(facts.end.cwd, build.output)
+        and not any(is_under(path, build.output) for path in named)
+        and any(is_under(origin_of(facts, path), build.output) for path in named)
+    ]
 
 
 def _nothing_started(
@@ -190,9 +210,9 @@ def _tools(made: Sequence[tuple[Fact, Effect]], wants: Wants) -> list[Artifact]:
     ]
 
 
-def _provided(command: str, builds: Sequence[DotnetBuild]) -> str | None:
+def _provided(facts: StageFacts, command: str, builds: Sequence[DotnetBuild]) -> str | None:
     for build in builds:
-        if posixpath.dirname(command) == build.output:
+        if posixpath.dirname(origin_of(facts, command)) == build.output:
             return f"{command}, copied"
     return None
 

@@ -77,6 +77,7 @@ def _outputs(question: Question, roles: Roles) -> tuple[Artifact, ...]:
                     if is_lost or _is_removed_later(question, path, fact.index, position):
                         continue
                     if not _is_only_passed_on(question, path, fact.index):
+                        _demand_sure_removals(question, path, fact.index, position)
                         found.append(Artifact(path, fact.index, effect.why))
     return tuple(found)
 
@@ -104,6 +105,17 @@ def _is_removed_later(question: Question, path: str, index: int, position: int) 
             if any(is_gone(path, removed) for effect in item.effects for removed in effect.removes):
                 return True
     return False
+
+
+def _demand_sure_removals(question: Question, path: str, index: int, position: int) -> None:
+    """Refuse where a later step removes what the build leaves only if a test says so."""
+    for fact in question.facts.runs():
+        for other, item in enumerate(fact.items):
+            if (fact.index, other) <= (index, position):
+                continue
+            if any(is_gone(path, one) for effect in item.effects for one in effect.may_remove):
+                detail = f"whether this step removes {path} depends on a test"
+                raise question.obstacle("opaque-step", detail, fact, "remove it, or keep it, in every case")
 
 
 def _is_gone_in_the_end(question: Question, path: str) -> bool:

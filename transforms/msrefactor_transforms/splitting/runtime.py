@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from msrefactor import variables
 from msrefactor.commands import PackageCall, is_waste
 from msrefactor.facts import Fact, ItemFact, Placed, Role, is_under, overlaps, script_of
+from msrefactor.shell import Item
 from msrefactor.tree import Instruction
 from msrefactor_transforms.splitting.artifacts import Cut, is_gone, source_of
 from msrefactor_transforms.splitting.builder import CONFIGURATION
@@ -575,6 +576,7 @@ def _is_item_replayed(question: Question, roles: Roles, cut: Cut, fact: Fact, po
             _is_builders(question, cut, path, fact.index)
             or _is_passing(fact, path)
             or (effect.tool == "mkdir" and _is_gone_later(question, cut, fact, path))
+            or (effect.tool == "mkdir" and _is_made_by_copy(question, cut, fact, position, path))
             or (path in effect.removes and is_waste(path))
             for path in paths
         ):
@@ -634,6 +636,28 @@ def _is_gone_later(question: Question, cut: Cut, fact: Fact, path: str) -> bool:
         for one in (*effect.reads, *effect.writes)
     )
     return gone and not used
+
+
+def _is_made_by_copy(question: Question, cut: Cut, fact: Fact, position: int, path: str) -> bool:
+    """Whether an artifact brings the folder that it lies in, and nobody else does anything with that."""
+    item = fact.items[position].item
+    is_plain = item is not None and item.kind == "command" and not any("m" in w for w in _options_of(item))
+    if not is_plain or fact.scope.user.split(":")[0] not in ("root", "0", ""):
+        return False
+    if not any(is_under(a.path, path) and a.path != path and a.after >= fact.index for a in cut.artifacts):
+        return False
+    return not any(
+        overlaps(path, one)
+        for other, effect in question.facts.effects()
+        for one in (*effect.writes, *effect.removes)
+        if (other.index, effect.tool) != (fact.index, "mkdir") and not cut.carries(one, other.index)
+    ) and not any(
+        overlaps(path, placed.destination) for other in question.facts.facts for placed in other.placed
+    )
+
+
+def _options_of(item: Item) -> list[str]:
+    return [w.text for command in item.commands for w in command.words[1:] if w.text.startswith("-")]
 
 
 def _is_made_before(question: Question, cut: Cut, path: str) -> bool:
