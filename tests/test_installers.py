@@ -70,7 +70,7 @@ def test_unknown_scripts_stay_opaque(text: str) -> None:
             "rust",
             ("/root/.cargo", "/root/.rustup"),
         ),
-        ("curl -fsSL https://bun.sh/install | bash", "bun", ("/root/.bun",)),
+        ("curl -fsSL https://bun.sh/install | bash", "node", ("/root/.bun",)),
         (
             (
                 "curl -sSfL https://raw.githubusercontent.com/golangci/golangci-lint/master/install.sh "

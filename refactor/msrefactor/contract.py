@@ -286,7 +286,7 @@ def starts(view: View, facts: StageFacts) -> tuple[Start, ...]:
             # a script that ends in exec "$@": the command is a program of its own
             found.append(_start("command", cmd, view.name, cmd.exec_form))
     elif cmd is not None:
-        found.append(_start("command", cmd, view.name, cmd.exec_form))
+        found.append(_start("command", cmd, view.name, _behind(base, cmd.exec_form)))
         if base.entrypoint and not base.passes_on:
             evidence = Evidence(view.name, cmd.line, f"ENTRYPOINT of {base.reference.text}")
             found.append(Start("command", base.entrypoint, None, evidence))
@@ -313,10 +313,25 @@ def starts(view: View, facts: StageFacts) -> tuple[Start, ...]:
             # it only replaces the arguments of ENTRYPOINT
             launch = (*((entry.exec_form if entry is not None else None) or ()), *use.argv)
             found.append(Start("command", launch, None, use.evidence))
+        elif use.kind == "command" and entry is None:
+            launch = _behind(base, use.argv)
+            found.append(Start("command", launch, use.shell if not launch else None, use.evidence))
         elif use.kind in ("command", "entrypoint", "healthcheck", "exec"):
             kind = "healthcheck" if use.kind in ("healthcheck", "exec") else "command"
             found.append(Start(kind, use.argv, use.shell if not use.argv else None, use.evidence))
     return tuple(found)
+
+
+_SOURCES = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
+
+
+def _behind(base: BaseImage, argv: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Return a command as the base's entrypoint starts it: `["run", "main.ts"]` is `deno run main.ts`."""
+    if not argv or not base.prefix or not base.entrypoint:
+        return argv
+    word = argv[0]
+    is_command = not word.startswith("-") and not word.endswith(_SOURCES) and word not in base.prefixed
+    return argv if is_command else (base.prefix, *argv)
 
 
 def _argv_after(entry: Instruction, cmd: Instruction | None) -> tuple[str, ...] | None:

@@ -76,7 +76,9 @@ _SCRIPTS: Mapping[str, str] = {
     f"{_RAW}tj/n/": "n",
     "https://rustwasm.github.io/wasm-pack/installer/init.sh": "wasm-pack",
     "https://bun.sh/install": "bun",
+    "https://bun.com/install": "bun",
     "https://deno.land/install.sh": "deno",
+    "https://deno.com/install.sh": "deno",
     "https://deno.land/x/install/install.sh": "deno",
     "https://get.pnpm.io/install.sh": "pnpm",
     "https://fnm.vercel.app/install": "fnm",
@@ -134,7 +136,8 @@ def run_script(url: str, argv: Sequence[str | None], scope: Scope) -> Effect | N
         place = scope.variables.get("PNPM_HOME", f"{home}/.local/share/pnpm")
         return _tool(ToolInstall("node", (place,), url, is_exact=False))
     if name == "bun":
-        return _tool(ToolInstall("bun", (scope.variables.get("BUN_INSTALL", f"{home}/.bun"),), url))
+        # what runs on bun is planned with what runs on Node
+        return _tool(ToolInstall("node", (scope.variables.get("BUN_INSTALL", f"{home}/.bun"),), url))
     if name == "deno":
         return _tool(ToolInstall("deno", (scope.variables.get("DENO_INSTALL", f"{home}/.deno"),), url))
     if name in ("golangci-lint", "task"):

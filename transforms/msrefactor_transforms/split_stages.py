@@ -54,6 +54,7 @@ from msrefactor.model import (
 from msrefactor.tree import Stage
 from msrefactor_transforms.splitting import needs as wants_of
 from msrefactor_transforms.splitting.accounts import accounts_refusal
+from msrefactor_transforms.splitting.bases import with_values
 from msrefactor_transforms.splitting.joining import joined
 from msrefactor_transforms.splitting.packages import bare_name, fate, removed_at_once, removed_packages
 from msrefactor_transforms.splitting.plan import Ecosystem, Level, SplitPlan, ecosystems, interpreters
@@ -115,7 +116,7 @@ def _split(view: View, facts: StageFacts, plan: SplitPlan) -> Outcome:
     refusal = wants_of.start_refusal(view, facts, wants)
     if refusal is not None:
         return refusal
-    runtime = describe(_expanded(view, plan.runtime_image))
+    runtime = describe(with_values(view, plan.runtime_image))
     if plan.replacement is not None:
         return _replaced(view, facts, plan, runtime)
     first = split(view, facts, plan, runtime, plan.packages)
@@ -244,13 +245,6 @@ def _opaque(view: View, facts: StageFacts) -> Refused | None:
 
 def _from(view: View, stage: Stage) -> Evidence:
     return evidence_of(stage.instructions[0], view.name)
-
-
-def _expanded(view: View, image: str) -> str:
-    from msrefactor import variables
-    from msrefactor.facts import global_arguments
-
-    return variables.expand(image, global_arguments(view.dockerfile), view.dockerfile.escape)
 
 
 def _size_mb(base: BaseImage) -> float | None:

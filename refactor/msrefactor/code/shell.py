@@ -128,6 +128,9 @@ _INTERPRETER_OPTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 
 
+_SCRIPTS = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """One thing that a command line starts."""
@@ -193,6 +196,10 @@ def started_by(argv: Sequence[Argument], depth: int = 0) -> Iterator[Start]:
         yield from _wrapped(_WRAPPERS[name], rest, depth)
     elif rest and rest[0].literal is not None and (name, rest[0].literal) in _RUNNERS:
         yield from _wrapped(_RUNNERS[name, rest[0].literal], rest[1:], depth)
+    elif name in ("bun", "deno"):
+        file = next((one for one in rest if (one.literal or "").endswith(_SCRIPTS)), None)
+        if file is not None:
+            yield _file_start("script", file)
     elif interpreter := interpreter_family(name):
         yield from _interpreted(interpreter, rest)
     elif name == "npx" or any(argument.literal == "--" for argument in rest):

@@ -57,6 +57,9 @@ class BaseImage:
     """Packages that the image's own Dockerfile installs, where no table has its contents."""
     passes_on: bool = False
     """Whether the entrypoint only prepares something and starts what it is given; any like it does as well"""
+    prefix: str = ""
+    """The program that the entrypoint puts before what is no command: options, source, `prefixed`."""
+    prefixed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,8 @@ def slim_variant(text: str) -> str | None:
         # debian:latest is debian:stable; there is no debian:slim
         slim = f"{reference.tag if reference.tag not in (None, 'latest') else 'stable'}-slim"
     else:
-        slim = _tag_text(replace(tag, is_slim=True), table["order"])
+        kinds = tuple(kind for kind in tag.kinds if kind != table.get("whole"))
+        slim = _tag_text(replace(tag, kinds=kinds, is_slim=True), table["order"])
     slim = _with_tag(reference, slim)
     # openjdk:17 is Oracle Linux, openjdk:17-slim is Debian
     return slim if describe(slim).system == system != "windows" else None
@@ -320,6 +324,8 @@ def _described(reference: ImageReference, table: Mapping[str, Any], tag: _Tag) -
         system = "distroless"
     if tag.is_slim:
         variant = "slim"
+    elif kind and kind == table.get("whole"):
+        variant = "full"
     elif "variant" in table:
         variant = table["variant"]
     elif system == "alpine" and not kind:
@@ -357,6 +363,8 @@ def _described(reference: ImageReference, table: Mapping[str, Any], tag: _Tag) -
         tuple(settings.get("commands", ())),
         tuple(settings.get("installs", ())),
         bool(settings.get("passes_on", False)),
+        settings.get("prefix", ""),
+        tuple(settings.get("prefixed", ())),
     )
 
 
@@ -415,6 +423,8 @@ def _release(reference: ImageReference, table: Mapping[str, Any], tag: _Tag) -> 
         return "ubuntu", _Meaning((suites["ubuntu"][tag.version],), named=suites["ubuntu"][tag.version])
     if family == "buildpack-deps" and not tag.suite and tag.version in suites["debian_moving"]:
         return "debian", _Meaning(tuple(suites["debian_moving"][tag.version]))
+    if "ubuntu" in tag.kinds and table["system"] != "ubuntu":
+        return "ubuntu", _Meaning()
     if tag.suite and tag.suite != "alpine":
         named = tag.suite.removeprefix("alpine").removeprefix("-")
         return _system_of_suite(tag.suite), _Meaning((named,), named=named)

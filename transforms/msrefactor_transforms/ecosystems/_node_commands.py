@@ -17,6 +17,7 @@ from msrefactor_transforms.ecosystems._node_projects import (
     HOOKS,
     NodeBuild,
     NodeInstall,
+    after_options,
     chain,
     manifests,
     modules_of,
@@ -34,6 +35,8 @@ _BUILDERS = frozenset(
     "node-gyp node-pre-gyp patch-package husky is-ci opencollective json minify uglifyjs terser "
     "browserify quasar ember vuepress vitepress".split()
 )
+_RUN_OTHERS = frozenset("rimraf rm del-cli shx npm yarn pnpm bun npx bunx cross-env echo".split())
+"""Runners of scripts, and what only removes folders."""
 _OF_WORKSPACES = frozenset({"--workspaces", "--workspace", "-ws", "-w"})
 _CHECKERS = frozenset(
     "eslint prettier jest mocha vitest ava tap nyc c8 cypress playwright stylelint xo standard tslint "
@@ -52,9 +55,9 @@ def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Eff
         return Effect(
             Role.BUILD, tool=tool, reads_only=True, why="makes package managers available", detail="corepack"
         )
-    if tool in ("npx", "pnpx", "bunx"):
+    if tool in ("npx", "pnpx"):
         inner = [word for word in words if word not in ("--yes", "-y", "--no-install", "--no")]
-        return _tool(inner, scope) if inner else None
+        return interpret_tool(inner, scope) if inner else None
     if tool == "npm":
         return _npm(words, argv, scope)
     if tool in ("yarn", "yarnpkg"):
@@ -66,22 +69,12 @@ def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Eff
             return Effect(Role.NOTHING, tool=tool)
         return None
     if "node_modules/.bin/" in name:
-        return _tool([tool, *words], scope)
+        return interpret_tool([tool, *words], scope)
     if tool in _CHECKERS and scope.base.family == "node":
         return Effect(Role.GATE, tool=tool)
     if tool in ("tsc", "nest", "ng", "next", "vite", "webpack", "prisma", "node-gyp", "gulp", "grunt"):
-        return _tool([tool, *words], scope)
+        return interpret_tool([tool, *words], scope)
     return None
-
-
-def _first(words: Sequence[str | None]) -> tuple[str | None, list[str | None]]:
-    """Return the subcommand and what follows it, options before it left out."""
-    rest = list(words)
-    while rest and rest[0] is not None and rest[0].startswith("-"):
-        option = rest.pop(0)
-        if option in ("--prefix", "-C", "--dir", "--cwd", "--filter", "-F", "-w", "--workspace") and rest:
-            rest.pop(0)
-    return (rest[0], rest[1:]) if rest else (None, [])
 
 
 def _project(argv: Sequence[str | None], scope: Scope) -> str:
@@ -90,22 +83,22 @@ def _project(argv: Sequence[str | None], scope: Scope) -> str:
 
 
 def _npm(words: Sequence[str | None], argv: Sequence[str | None], scope: Scope) -> Effect | None:
-    action, rest = _first(words)
+    action, rest = after_options(words)
     folder = _project(argv, scope)
     is_global = any(word in ("-g", "--global", "--location=global") for word in argv)
     if action in ("install", "i", "ci", "add", "clean-install", "in", "isntall"):
         if is_global:
-            return _global_install("npm", rest, scope)
-        return _install("npm", folder, argv, scope)
+            return packages_installed_globally("npm", rest, scope)
+        return packages_installed("npm", folder, argv, scope)
     if action in ("run", "run-script", "rum"):
         if any(word in _OF_WORKSPACES or (word or "").startswith("--workspace=") for word in argv):
-            return _of_workspaces("npm", folder)
+            return of_workspaces("npm", folder)
         script = next((word for word in rest if word and not word.startswith("-")), None)
-        return _script("npm", script, folder, scope)
+        return interpret_script("npm", script, folder, scope)
     if action in ("test", "t", "tst"):
         return Effect(Role.GATE, tool="npm")
     if is_global and action in ("update", "up", "upgrade", "uninstall", "rm", "remove", "un"):
-        return _global_install("npm", rest or ["npm"], scope)
+        return packages_installed_globally("npm", rest or ["npm"], scope)
     if action in ("prune", "rebuild", "dedupe", "link", "uninstall", "rm", "remove", "un", "update", "up"):
         return Effect(
             Role.BUILD, tool="npm", reads=manifests(folder, scope), reads_only=True,
@@ -119,7 +112,7 @@ def _npm(words: Sequence[str | None], argv: Sequence[str | None], scope: Scope) 
         return Effect(role, tool="npm", reads_only=True, writes=touches, why="configures npm")
     if action in ("exec", "x"):
         inner = [word for word in rest if word not in ("--", "-y", "--yes", "-c")]
-        return _tool(inner, scope) if inner else None
+        return interpret_tool(inner, scope) if inner else None
     if action in (
         "view",
         "ls",
@@ -141,18 +134,18 @@ def _npm(words: Sequence[str | None], argv: Sequence[str | None], scope: Scope) 
 
 
 def _yarn(words: Sequence[str | None], argv: Sequence[str | None], scope: Scope) -> Effect | None:
-    action, rest = _first(words)
+    action, rest = after_options(words)
     folder = _project(argv, scope)
     if action is None:
         if "--version" in argv or "-v" in argv:
             return Effect(Role.NOTHING, tool="yarn")
-        return _install("yarn", folder, argv, scope)
+        return packages_installed("yarn", folder, argv, scope)
     if action == "install":
-        return _install("yarn", folder, argv, scope)
+        return packages_installed("yarn", folder, argv, scope)
     if action == "global":
-        return _global_install("yarn", rest[1:], scope)
+        return packages_installed_globally("yarn", rest[1:], scope)
     if action == "add":
-        return _install("yarn", folder, argv, scope)
+        return packages_installed("yarn", folder, argv, scope)
     if action == "cache":
         return Effect(Role.CLEAN, tool="yarn")
     if action in ("config", "set", "policies", "plugin"):
@@ -160,21 +153,21 @@ def _yarn(words: Sequence[str | None], argv: Sequence[str | None], scope: Scope)
     if action in ("workspaces", "workspace", "dlx", "exec"):
         if action == "workspace" and len(rest) > 1:
             rest = rest[1:]
-        return _of_workspaces("yarn", folder)
+        return of_workspaces("yarn", folder)
     if action == "run":
         action = next((word for word in rest if word and not word.startswith("-")), None)
     if action == "test":
         return Effect(Role.GATE, tool="yarn")
-    return _script("yarn", action, folder, scope)
+    return interpret_script("yarn", action, folder, scope)
 
 
 def _pnpm(words: Sequence[str | None], argv: Sequence[str | None], scope: Scope) -> Effect | None:
-    action, rest = _first(words)
+    action, rest = after_options(words)
     folder = _project(argv, scope)
     if action in ("install", "i", "add", "fetch", "import"):
         if "-g" in argv or "--global" in argv:
-            return _global_install("pnpm", rest, scope)
-        return _install("pnpm", folder, argv, scope)
+            return packages_installed_globally("pnpm", rest, scope)
+        return packages_installed("pnpm", folder, argv, scope)
     if action in ("store", "cache"):
         return Effect(Role.CLEAN, tool="pnpm")
     if action in ("config", "set", "setup", "env"):
@@ -193,7 +186,7 @@ def _pnpm(words: Sequence[str | None], argv: Sequence[str | None], scope: Scope)
             why="the deployed package", detail=NodeInstall("pnpm", folder),
         )  # fmt: skip
     if action in ("exec", "dlx"):
-        return _tool(rest, scope) if rest else None
+        return interpret_tool(rest, scope) if rest else None
     if action in ("run", "run-script"):
         action = next((word for word in rest if word and not word.startswith("-")), None)
     if action in ("test", "t"):
@@ -201,24 +194,28 @@ def _pnpm(words: Sequence[str | None], argv: Sequence[str | None], scope: Scope)
     if action in ("--version", "-v", None):
         return Effect(Role.NOTHING, tool="pnpm")
     if any(option in argv for option in ("--filter", "-F", "-r", "--recursive")):
-        return _of_workspaces("pnpm", folder)
-    return _script("pnpm", action, folder, scope)
+        return of_workspaces("pnpm", folder)
+    return interpret_script("pnpm", action, folder, scope)
 
 
-def _of_workspaces(manager: str, folder: str) -> Effect:
+def of_workspaces(manager: str, folder: str) -> Effect:
+    """Return what a command does that goes through the members of a workspace."""
     return Effect(
         Role.BUILD, tool=manager, reads=(folder, GLOBAL_PACKAGES), reads_only=True, writes=(folder,),
         why="what the build writes", detail=NodeBuild(folder),
     )  # fmt: skip
 
 
-def _global_install(manager: str, rest: Sequence[str | None], scope: Scope) -> Effect:
+def packages_installed_globally(manager: str, rest: Sequence[str | None], scope: Scope) -> Effect:
+    """Return what an install leaves that is for all projects."""
     names = tuple(without_version(word) for word in rest if word and not word.startswith("-"))
     place = GLOBAL_PACKAGES
     if manager == "yarn":
         place = "/usr/local/share/.config/yarn/global/node_modules"
     elif manager == "pnpm":
         place = posixpath.join(scope.variables.get("PNPM_HOME", "/root/.local/share/pnpm"), "global")
+    elif manager == "bun":
+        place = posixpath.join(scope.variables.get("BUN_INSTALL", f"{scope.home}/.bun"), "install/global")
     elif "NPM_CONFIG_PREFIX" in scope.variables:
         place = posixpath.join(scope.variables["NPM_CONFIG_PREFIX"], "lib/node_modules")
     return Effect(
@@ -236,7 +233,8 @@ def _global_reads(commands: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{GLOBAL_PACKAGES}/{name}" for name in sorted(names))
 
 
-def _install(manager: str, folder: str, argv: Sequence[str | None], scope: Scope) -> Effect:
+def packages_installed(manager: str, folder: str, argv: Sequence[str | None], scope: Scope) -> Effect:
+    """Return what an install in a project leaves."""
     package = package_at(folder, scope)
     production = any(
         option in argv
@@ -248,6 +246,7 @@ def _install(manager: str, folder: str, argv: Sequence[str | None], scope: Scope
             "--prod",
             "-P",
             "--production=true",
+            *(("-p",) if manager == "bun" else ()),
         )
     ) or (("--omit" in argv) and "dev" in argv)
     keeps_dev = "--include=dev" in argv or "--production=false" in argv
@@ -324,7 +323,7 @@ def _is_harmless(script: str) -> bool:
     } and ("node" not in names)
 
 
-def _script(manager: str, name: str | None, folder: str, scope: Scope) -> Effect | None:
+def interpret_script(manager: str, name: str | None, folder: str, scope: Scope) -> Effect | None:
     """Return what a script of package.json does: its commands, and those of the scripts it runs."""
     if name is None:
         return None
@@ -345,7 +344,9 @@ def _script(manager: str, name: str | None, folder: str, scope: Scope) -> Effect
     if name not in package.scripts:
         if manager in ("yarn", "pnpm"):
             # `yarn tsc` runs a binary of node_modules
-            return _tool([name], replace(scope, cwd=folder)) if name in _BUILDERS | _CHECKERS else None
+            return (
+                interpret_tool([name], replace(scope, cwd=folder)) if name in _BUILDERS | _CHECKERS else None
+            )
         return None
     programs = tuple(chain(package, name))
     names = {posixpath.basename(words[0]) for words in programs if words}
@@ -368,7 +369,7 @@ def _tsc_output(programs: Sequence[tuple[str, ...]], folder: str, scope: Scope) 
     output: str | None = None
     for words in programs:
         tool = posixpath.basename(words[0])
-        if tool in ("rimraf", "rm", "del-cli", "shx", "npm", "yarn", "pnpm", "npx", "cross-env", "echo"):
+        if tool in _RUN_OTHERS:
             continue
         if tool != "tsc":
             return None
@@ -393,7 +394,7 @@ def _tsc_output(programs: Sequence[tuple[str, ...]], folder: str, scope: Scope) 
     return output
 
 
-def _tool(words: Sequence[str | None], scope: Scope) -> Effect | None:
+def interpret_tool(words: Sequence[str | None], scope: Scope) -> Effect | None:
     """Return what a binary of node_modules does."""
     tool = posixpath.basename(words[0] or "")
     tool = tool.partition("@")[0] if not tool.startswith("@") else tool

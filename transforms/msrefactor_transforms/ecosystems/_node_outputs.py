@@ -18,8 +18,8 @@ from msrefactor.commands import option_value
 from msrefactor.facts import Scope
 
 _WRITE_NOTHING = frozenset(
-    "rimraf rm del-cli shx npm yarn pnpm npx cross-env env-cmd dotenv run-s run-p npm-run-all concurrently "
-    "echo mkdirp eslint prettier stylelint vitest jest true".split()
+    "rimraf rm del-cli shx npm yarn pnpm bun npx bunx cross-env env-cmd dotenv run-s run-p npm-run-all "
+    "concurrently echo mkdirp eslint prettier stylelint vitest jest true".split()
 )
 """Runners, checkers, and what only removes or makes folders."""
 _PLUGINS = frozenset(

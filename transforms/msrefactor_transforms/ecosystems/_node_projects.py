@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from msrefactor import shell
@@ -39,6 +39,7 @@ _PACKAGES = {
     "yarnpkg": "yarn",
     "pnpx": "pnpm",
     "npx": "npm",
+    "bunx": "bun",
 }
 """The packages of commands that are called otherwise."""
 
@@ -47,6 +48,19 @@ def package_of_command(command: str) -> str:
     """Return the package that has a command, by its own name where nothing else is known."""
     name = posixpath.basename(command)
     return _PACKAGES.get(name, name)
+
+
+_WITH_VALUE = frozenset(
+    {
+        "--prefix", "-C", "--dir", "--cwd", "--filter", "-F", "-w", "--workspace",
+        "--env-file", "--preload", "-c", "--config", "--shell",
+    }
+)  # fmt: skip
+BUN_COMMANDS = frozenset(
+    "install i add a ci remove rm uninstall update outdated link unlink pm build init create c x run test "
+    "repl upgrade exec publish patch patch-commit audit why info help completions".split()
+)
+"""The words that are commands of `bun` itself; any other is a script, a file or a program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +105,7 @@ def manifests(folder: str, scope: Scope) -> tuple[str, ...]:
     names = (
         "package.json", "package-lock.json", "npm-shrinkwrap.json", ".npmrc", "yarn.lock", ".yarnrc",
         ".yarnrc.yml", "pnpm-lock.yaml", "pnpm-workspace.yaml", ".pnpmfile.cjs", ".node-version", ".nvmrc",
+        "bun.lock", "bun.lockb", "bunfig.toml",
     )  # fmt: skip
     found = [f"{folder}/{name}".replace("//", "/") for name in names]
     return tuple(path for path in found if scope.is_file(path))
@@ -102,6 +117,16 @@ def package_at(folder: str, scope: Scope) -> NodePackage | None:
     if source is None:
         return None
     return read_package(scope.context, posixpath.dirname(source))
+
+
+def after_options(words: Sequence[str | None]) -> tuple[str | None, list[str | None]]:
+    """Return the subcommand of a package manager and what follows it, options before it left out."""
+    rest = list(words)
+    while rest and rest[0] is not None and rest[0].startswith("-"):
+        option = rest.pop(0)
+        if option in _WITH_VALUE and rest:
+            rest.pop(0)
+    return (rest[0], rest[1:]) if rest else (None, [])
 
 
 def chain(package: NodePackage, name: str, depth: int = 0) -> Iterator[tuple[str, ...]]:
@@ -138,7 +163,10 @@ def expanded(package: NodePackage, words: tuple[str, ...], depth: int = 0) -> It
             return
         yield words
         return
-    if tool in ("cross-env", "dotenv", "env-cmd", "cross-env-shell", "npx", "dotenvx", "env"):
+    if tool == "bun":
+        yield from _expanded_by_bun(package, words, depth)
+        return
+    if tool in ("cross-env", "dotenv", "env-cmd", "cross-env-shell", "npx", "bunx", "dotenvx", "env"):
         yield (words[0],)
         inner = list(words[1:])
         while inner and (inner[0].startswith("-") or "=" in inner[0]):
@@ -163,6 +191,30 @@ def expanded(package: NodePackage, words: tuple[str, ...], depth: int = 0) -> It
                     yield from chain(package, inner_words[0], depth + 1)
                 else:
                     yield from expanded(package, inner_words, depth + 1)
+        return
+    yield words
+
+
+def _expanded_by_bun(package: NodePackage, words: tuple[str, ...], depth: int) -> Iterator[tuple[str, ...]]:
+    """Yield what a `bun` command runs: a script of package.json, a program of node_modules, or itself."""
+    action, rest = after_options(words[1:])
+    is_run = action == "run"
+    if is_run:
+        action, rest = after_options(rest)
+    is_watched = any(word in ("--watch", "--hot") for word in words)
+    is_named = action is not None and (is_run or action not in BUN_COMMANDS)
+    if action is not None and is_named and not is_watched and action in package.scripts and depth < 6:
+        yield (words[0],)
+        yield from chain(package, action, depth + 1)
+        return
+    inner = tuple(word for word in rest if word is not None)
+    if action == "x" and inner:
+        yield (words[0],)
+        yield from expanded(package, inner, depth + 1)
+        return
+    if action is not None and is_run and not is_watched and "/" not in action and "." not in action:
+        yield (words[0],)
+        yield from expanded(package, (action, *inner), depth + 1)
         return
     yield words
 

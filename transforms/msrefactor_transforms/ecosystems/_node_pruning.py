@@ -19,6 +19,8 @@ _LOADED_UNSEEN = frozenset(
     "bufferutil utf-8-validate".split()
 )
 """Packages that compiled code, or other packages, load without a line of the sources that names them."""
+_READ_SOURCE = frozenset({"ts-node", "tsx", "npx", "bun", "bunx"})
+"""Programs that run TypeScript; bun finds it by the `paths` of tsconfig.json, from compiled code too."""
 _READ = (
     ".js",
     ".cjs",
@@ -172,7 +174,7 @@ def compiled_sources(
     outputs = {d.tsc_output for _, _, d in entries if isinstance(d, NodeBuild)}
     if outputs == {None} or not outputs or not programs:
         return ()
-    if any(posixpath.basename(words[0]) in ("ts-node", "tsx", "npx") for words, _ in programs if words):
+    if any(posixpath.basename(words[0]) in _READ_SOURCE for words, _ in programs if words):
         return ()
     if "tsconfig-paths/register" in code.imports or any("ts-node" in name for name in code.imports):
         return ()

@@ -13,14 +13,14 @@ from msrefactor_transforms.splitting.plan import Spared
 
 PROGRAMS = frozenset(
     "node nodejs npm npx yarn yarnpkg pnpm pnpx corepack pm2 pm2-runtime pm2-docker nodemon ts-node tsx "
-    "next nuxt nest serve http-server".split()
+    "next nuxt nest serve http-server bun bunx".split()
 )
 PACKAGES = frozenset("nodejs nodejs-current npm yarn yarnpkg nsolid node-gyp libnode-dev".split())
 _MOST_FILES = 4000
 _FOR_NODE = (".js", ".cjs", ".mjs", ".ts", ".tsx", ".jsx", ".vue", ".svelte", ".map", ".md", ".css", ".scss")
 _IGNORES = frozenset({".gitignore", ".dockerignore", ".npmignore", ".eslintignore", ".prettierignore"})
 _UNREAD = frozenset(
-    "package.json package-lock.json yarn.lock pnpm-lock.yaml Makefile Dockerfile Containerfile "
+    "package.json package-lock.json yarn.lock pnpm-lock.yaml bun.lock Makefile Dockerfile Containerfile "
     "tsconfig.json jsconfig.json".split()
 )
 """Files that only tools of the build, or people, read."""

@@ -40,6 +40,7 @@ _DEV_SERVERS = {
 _WATCHERS = frozenset(
     {"nodemon", "ts-node-dev", "tsnd", "node-dev", "supervisor", "webpack-dev-server", "browser-sync"}
 )
+_MANAGERS = frozenset({"npm", "yarn", "pnpm", "bun"})
 _COMPILERS = frozenset("tsc webpack rollup esbuild babel gulp grunt ncc tsup node-gyp".split())
 
 
@@ -149,6 +150,12 @@ def development(programs: Sequence[tuple[tuple[str, ...], Evidence]]) -> Refused
             return Refused(
                 "development-image", f"`{tool}` restarts the program when its source changes", (evidence,)
             )
+        if tool == "bun" and any(word in ("--watch", "--hot") for word in words[1:]):
+            return Refused(
+                "development-image", "`bun` loads the program again when its source changes", (evidence,)
+            )
+        if tool == "bun" and "test" in words[1:2]:
+            return Refused("development-image", "the container runs the tests", (evidence,))
         if tool == "vite" and (len(words) < 2 or words[1] not in ("build", "preview")):
             return Refused("compiles-at-start", "vite's development server is started", (evidence,))
         if tool in _DEV_SERVERS and any(word in words[1:3] for word in _DEV_SERVERS[tool]):
@@ -163,7 +170,9 @@ def development(programs: Sequence[tuple[tuple[str, ...], Evidence]]) -> Refused
             return Refused(
                 "compiles-at-start", f"`{' '.join(words[:2])}` runs when the container starts", (evidence,)
             )
-        if tool in ("npm", "yarn", "pnpm") and any(w in ("install", "ci", "i", "add") for w in words[1:2]):
+        if (tool in _MANAGERS and any(w in ("install", "ci", "i", "add") for w in words[1:2])) or (
+            tool == "bun" and "build" in words[1:2]
+        ):
             return Refused(
                 "compiles-at-start", f"`{' '.join(words[:2])}` runs when the container starts", (evidence,)
             )

@@ -26,7 +26,8 @@ def installed_packages(view: View, packages: Sequence[NodePackage]) -> Mapping[s
             found.setdefault(name, package)
         for lock in package.locks:
             text = view.context.read_text(lock) or ""
-            for name in _locked_by_npm(text) if lock.endswith(".json") else _locked_by_others(text):
+            read = _locked_by_npm if lock.endswith(".json") else _locked_by_others
+            for name in _locked_by_bun(text) if lock.endswith("bun.lock") else read(text):
                 found.setdefault(name, package)
     return found
 
@@ -44,6 +45,16 @@ def _locked_by_npm(text: str) -> Iterator[str]:
     for name, entry in (document.get("dependencies") or {}).items():
         if isinstance(entry, dict) and not entry.get("dev"):
             yield name
+
+
+def _locked_by_bun(text: str) -> Iterator[str]:
+    """Yield the names in a bun.lock: `"name": ["name@1.0.0", ...]`, one package a line."""
+    for line in text.splitlines():
+        _, opened, rest = line.partition('": ["')
+        if opened and line.startswith('    "') and "@" in rest:
+            name = without_version(rest.partition('"')[0])
+            if name:
+                yield name
 
 
 def _locked_by_others(text: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ from msrefactor_transforms.ecosystems._node_projects import package_at, package_
 _SHELLS = frozenset({"sh", "bash", "ash", "dash"})
 _WRAPPERS = frozenset({"docker-entrypoint.sh", "tini", "dumb-init", "exec"})
 _RUNNERS = frozenset({"npx", "pnpx", "bunx"})
-_MANAGERS = frozenset({"npm", "yarn", "pnpm"})
+_MANAGERS = frozenset({"npm", "yarn", "pnpm", "bun"})
 _SETTERS = frozenset({"env", "cross-env"})
 _DEEPEST = 6
 
@@ -86,7 +86,7 @@ def _resolved(facts: StageFacts, launch: Launch, depth: int) -> Launch | None:
     if tool in _SETTERS:
         return _with_settings(facts, replace(launch, words=tuple(words[1:])), depth)
     if tool in _RUNNERS:
-        rest = _without_options(words[1:], ("-y", "--yes", "--no-install", "--no"))
+        rest = _without_options(words[1:], ("-y", "--yes", "--no-install", "--no", "--bun"))
         return _resolved(facts, replace(launch, words=tuple(rest)), depth + 1)
     if tool in _MANAGERS:
         return _managed(facts, replace(launch, words=tuple(words)), tool, depth)
@@ -120,7 +120,7 @@ def _managed(facts: StageFacts, launch: Launch, tool: str, depth: int) -> Launch
             if not equals and not words:
                 return None
             folder = posixpath.normpath(posixpath.join(folder, value if equals else words.pop(0)))
-        elif option not in ("--silent", "-s", "--no-update-notifier"):
+        elif option not in ("--silent", "-s", "--no-update-notifier", "--bun"):
             return None
     if not words:
         return None

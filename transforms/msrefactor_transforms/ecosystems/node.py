@@ -1,4 +1,4 @@
-"""Node servers: npm, yarn and pnpm; scripts of package.json; builds by tsc and others; proved pruning.
+"""Node and Bun servers: npm, yarn, pnpm, bun; scripts of package.json; builds by tsc and others; pruning.
 
 node_modules and what the build writes are copied from the builder at the same paths. devDependencies are
 pruned only where it is proved that nothing started and nothing shipped uses one.
@@ -13,9 +13,12 @@ from dataclasses import replace
 from msrefactor.code.needs import EMPTY, CodeNeeds
 from msrefactor.code.node_package import NodePackage
 from msrefactor.contract import evidence_of
-from msrefactor.facts import Effect, Fact, StageFacts
+from msrefactor.facts import Effect, Fact, Scope, StageFacts
+from msrefactor.knowledge.images import describe
+from msrefactor.knowledge.packages import lost_commands
 from msrefactor.model import Evidence, Refused, View
-from msrefactor_transforms.ecosystems._node_commands import interpret
+from msrefactor.shell import Command
+from msrefactor_transforms.ecosystems import _bun_commands, _node_commands
 from msrefactor_transforms.ecosystems._node_globals import globals_of
 from msrefactor_transforms.ecosystems._node_projects import (
     NodeBuild,
@@ -31,7 +34,7 @@ from msrefactor_transforms.ecosystems._node_starts import development, started
 from msrefactor_transforms.ecosystems._node_system import build_packages, installed_packages, listed_packages
 from msrefactor_transforms.ecosystems._static_plan import site_plan
 from msrefactor_transforms.knowledge.native import node_native
-from msrefactor_transforms.splitting.bases import saved_by_base, slim_base
+from msrefactor_transforms.splitting.bases import saved_by_base, slim_base, with_values
 from msrefactor_transforms.splitting.copies import Copied, copied, place_of
 from msrefactor_transforms.splitting.plan import (
     Ecosystem,
@@ -46,6 +49,11 @@ _YARN_INSIDE = ("nodeLinker: node-modules", "nodeLinker: pnpm", "enableGlobalCac
 """Settings by which yarn keeps the packages in the project's folder."""
 _COMMANDS = {"pm2": ("ps",), "pm2-runtime": ("ps",), "pm2-docker": ("ps",)}
 """Commands that what is started starts in turn."""
+
+
+def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Effect | None:
+    """Return what a command of Node's tools does, or of Bun's."""
+    return _bun_commands.interpret(command, argv, scope) or _node_commands.interpret(command, argv, scope)
 
 
 def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
@@ -83,30 +91,31 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     code = _code_needs(view, facts)
     installed = installed_packages(view, tuple(packages_at.values()))
     level, runtime = slim_base(facts, "node")
-    if facts.base.family != "node" and all(
+    if base.family != "node" and all(
         (native := node_native(name)) is None
         or native.packages(facts.base.system, facts.base.releases) is not None
         for name in installed
     ):
-        # Node came with a package of the author, which goes along
-        level, runtime = slim_base(facts, facts.base.family)
+        # Node came with a package of the author, which goes along; or it is bun's own image
+        level, runtime = slim_base(facts, base.family)
     commands = [(words[0], evidence) for words, evidence in programs if words and "/" not in words[0]]
     for name, evidence in tuple(commands):
         commands.extend((command, evidence) for command in _COMMANDS.get(name, ()))
     libraries: list[RuntimePackage] = []
     has_headers = any(name.endswith("-dev") for name in listed_packages(facts))
-    for name, owner in installed.items() if level is Level.SLIM or has_headers else ():
+    is_less = level is Level.SLIM and bool(lost_commands(base, describe(with_values(view, runtime))))
+    for name, owner in installed.items() if is_less or has_headers else ():
         native = node_native(name)
         if native is None:
             continue
         evidence = package_evidence(owner, name)
         names = native.packages(base.system, base.releases)
-        if names is None and level is Level.SLIM:
+        if names is None and is_less:
             return Refused(
                 "runtime-library", f"which libraries {name} needs on {runtime} isn't known", (evidence,)
             )
         libraries.extend(RuntimePackage(library, evidence, f"{name} loads it") for library in names or ())
-        if level is Level.SLIM:
+        if is_less:
             commands.extend((command, evidence) for command in native.commands)
     code = replace(code, commands=(*code.commands, *commands))
     shared = globals_of(facts, frozenset(posixpath.basename(name) for name, _ in code.commands))
@@ -161,6 +170,10 @@ def _kept_elsewhere(
         if install.manager == "yarn" and settings and not is_inside:
             detail = "yarn loads the packages from its cache, which lies outside the project"
             return Refused("need-not-found", detail)
+        if install.manager == "bun":
+            text = facts.end.read(posixpath.join(install.folder, "bunfig.toml")) or ""
+            if "globalStore" in text or '"symlink"' in text:
+                return Refused("need-not-found", "bun keeps the packages outside the project")
         if install.manager == "pnpm":
             for name in (".npmrc", "pnpm-workspace.yaml"):
                 text = facts.end.read(posixpath.join(install.folder, name)) or ""
@@ -265,6 +278,7 @@ ECOSYSTEM = Ecosystem(
     missing,
     programs=PROGRAMS,
     packages=PACKAGES,
+    images=frozenset({"node", "bun"}),
     code=_code_needs,
     spared=spared,
 )

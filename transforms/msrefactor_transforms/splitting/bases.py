@@ -32,5 +32,10 @@ def slim_base(facts: StageFacts, family: str) -> tuple[Level, str]:
 
 def saved_by_base(view: View, facts: StageFacts, runtime: str) -> float:
     """Return what the other base saves, in megabytes, by the table of image sizes."""
-    image = variables.expand(runtime, global_arguments(view.dockerfile), view.dockerfile.escape)
+    image = with_values(view, runtime)
     return max(0.0, (size_mb(facts.base.reference.text) or 0.0) - (size_mb(image) or 0.0))
+
+
+def with_values(view: View, image: str) -> str:
+    """Return an image as FROM means it: the file's global arguments have their defaults."""
+    return variables.expand(image, global_arguments(view.dockerfile), view.dockerfile.escape)

@@ -1,0 +1,134 @@
+"""What the commands of Bun leave behind, and what a start by bun comes to; what isn't known stays opaque."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from msrefactor.context import BuildContext
+from msrefactor.facts import Effect, Role, stage_facts
+from msrefactor.parse import parse
+from msrefactor_transforms.ecosystems._node_projects import NodeInstall, expanded, package_at
+from msrefactor_transforms.ecosystems.node import interpret
+
+PLAIN = (
+    '{"scripts": {"build": "bun build src/a.ts --outdir out", "start": "bun run serve", '
+    '"serve": "bun --smol src/a.ts", "dev": "bun --watch src/a.ts", "test": "bun test"}, '
+    '"dependencies": {"hono": "4"}}'
+)
+
+
+def effect(folder: Path, command: str, manifest: str = PLAIN, config: str | None = None) -> Effect:
+    (folder / "package.json").write_text(manifest)
+    (folder / "bun.lock").write_text("{}")
+    (folder / "src").mkdir()
+    (folder / "src" / "a.ts").write_text("")
+    if config is not None:
+        (folder / "bunfig.toml").write_text(config)
+    tree = parse(f"FROM oven/bun:1.2\nWORKDIR /app\nCOPY . .\nRUN {command}\n")
+    facts = stage_facts(tree, tree.final_stage, BuildContext.open(folder), (interpret,))
+    return next(found for _, found in reversed(facts.effects()))
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["bun", "bun upgrade", "bun link", "bun link hono", "bun create x", "bun init", "bun repl", "bun $X",
+     "bun run", "bun run unknown", "bun build src/a.ts", "bun build src/a.ts --compile", "bun pm pack",
+     "bun run missing.ts", "bunx", "bunx cowsay hello", "bun x unheard-of", "bun exec 'rm -rf /usr'"],
+)  # fmt: skip
+def test_what_is_not_known_stays_opaque(tmp_path: Path, command: str) -> None:
+    assert effect(tmp_path, command).role is Role.OPAQUE
+
+
+@pytest.mark.parametrize(
+    ("command", "writes"),
+    [
+        ("bun install", ("/app/node_modules",)),
+        ("bun i --frozen-lockfile", ("/app/node_modules",)),
+        ("bun ci", ("/app/node_modules",)),
+        ("bun add hono", ("/app/node_modules",)),
+        ("bun install --cwd api", ("/app/api",)),
+        ("bun remove hono", ("/app/node_modules",)),
+        ("bun pm trust --all", ("/app/node_modules",)),
+        ("bun run build", ("/app",)),
+        ("bun --bun run build", ("/app",)),
+        ("bun run --silent build", ("/app",)),
+        ("bun run src/a.ts", ("/app",)),
+        ("bun src/a.ts", ("/app",)),
+        ("bun build src/a.ts --outdir out", ("/app/out",)),
+        ("bun build src/a.ts --outfile=out/a.js", ("/app/out/a.js",)),
+        ("bunx --bun vite build", ("/app/dist",)),
+        ("bun x prisma generate", ("/app",)),
+        ("bun --filter '*' build", ("/app",)),
+    ],
+)
+def test_what_is_written(tmp_path: Path, command: str, writes: tuple[str, ...]) -> None:
+    found = effect(tmp_path, command)
+    assert found.role is Role.BUILD
+    assert found.writes == writes
+
+
+@pytest.mark.parametrize("command", ["bun test", "bun run test", "bunx eslint .", "bun audit"])
+def test_checks_leave_nothing(tmp_path: Path, command: str) -> None:
+    assert effect(tmp_path, command).role is Role.GATE
+
+
+@pytest.mark.parametrize(
+    ("command", "role"), [("bun --version", Role.NOTHING), ("bun pm cache rm", Role.CLEAN)]
+)
+def test_small_commands(tmp_path: Path, command: str, role: Role) -> None:
+    assert effect(tmp_path, command).role is role
+
+
+def test_a_script_that_bun_runs_may_write_elsewhere(tmp_path: Path) -> None:
+    assert effect(tmp_path, "bun src/a.ts").assumption
+
+
+@pytest.mark.parametrize("option", ["--production", "-p", "--omit=dev"])
+def test_an_install_without_dev_dependencies(tmp_path: Path, option: str) -> None:
+    detail = effect(tmp_path, f"bun install {option}").detail
+    assert isinstance(detail, NodeInstall)
+    assert not detail.with_dev
+
+
+def test_a_global_install_is_remembered_with_its_packages(tmp_path: Path) -> None:
+    found = effect(tmp_path, "bun add -g serve@14")
+    assert isinstance(found.detail, NodeInstall)
+    assert (found.detail.is_global, found.detail.packages) == (True, ("serve",))
+
+
+def test_packages_in_a_cache_elsewhere_are_an_obstacle(tmp_path: Path) -> None:
+    refusal = effect(tmp_path, "bun install --backend=symlink").refusal
+    assert refusal is not None
+    assert refusal.code == "need-not-found"
+
+
+def test_a_workspace_is_installed_all_over_the_project(tmp_path: Path) -> None:
+    found = effect(tmp_path, "bun install", '{"workspaces": ["apps/*"], "dependencies": {}}')
+    assert found.writes == ("/app",)
+
+
+@pytest.mark.parametrize(
+    ("words", "programs"),
+    [
+        ("bun start", [("bun",), ("bun",), ("bun", "--smol", "src/a.ts")]),
+        ("bun run serve", [("bun",), ("bun", "--smol", "src/a.ts")]),
+        ("bun --bun run serve", [("bun",), ("bun", "--smol", "src/a.ts")]),
+        ("bun run dev", [("bun",), ("bun", "--watch", "src/a.ts")]),
+        ("bun --hot run serve", [("bun", "--hot", "run", "serve")]),
+        ("bun src/a.ts", [("bun", "src/a.ts")]),
+        ("bun run src/a.ts", [("bun", "run", "src/a.ts")]),
+        ("bun build src/a.ts", [("bun", "build", "src/a.ts")]),
+        ("bunx --bun next start", [("bunx",), ("next", "start")]),
+        ("bun x next start", [("bun",), ("next", "start")]),
+        ("bun run next start", [("bun",), ("next", "start")]),
+    ],
+)
+def test_what_a_start_comes_to(tmp_path: Path, words: str, programs: list[tuple[str, ...]]) -> None:
+    (tmp_path / "package.json").write_text(PLAIN)
+    tree = parse("FROM oven/bun:1.2\nWORKDIR /app\nCOPY . .\n")
+    facts = stage_facts(tree, tree.final_stage, BuildContext.open(tmp_path), (interpret,))
+    package = package_at("/app", facts.end)
+    assert package is not None
+    assert list(expanded(package, tuple(words.split()))) == programs
