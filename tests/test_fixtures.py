@@ -16,7 +16,7 @@ import pytest
 
 from conftest import REPOSITORY, git_apply
 from msrefactor.diff import unified_diff
-from msrefactor.model import REFUSALS, Changed, Outcome, Refused, Result, Settings
+from msrefactor.model import REFUSALS, Changed, Outcome, Refused, Result, Settings, Unchanged
 from msrefactor.parse import parse
 from msrefactor.pipeline import refactor_file, transforms
 from msrefactor.source import encode, read_source
@@ -132,6 +132,7 @@ def told(outcome: Outcome) -> dict[str, Any]:
             "evidence": [str(item) for item in outcome.evidence],
             "remedy": outcome.remedy or REFUSALS[outcome.code][1],
         }
+    assert isinstance(outcome, Unchanged)
     return {"outcome": "unchanged", "reason": outcome.reason}
 
 
@@ -144,9 +145,13 @@ def expectation(case: Case, result: Result) -> dict[str, bytes]:
     """Return the files of the case's folder `expected`."""
     if case.outcome != "changed":
         return {"report.json": report(result)}
+    diff = unified_diff(result.before, result.after, str(case.dockerfile))
+    names = {other: other.path.relative_to(Path.cwd()).as_posix() for other in result.others}
+    diff += "".join(unified_diff(other.before, other.after, name) for other, name in names.items())
     return {
         "Dockerfile": encode(result.after),
-        "change.diff": encode(unified_diff(result.before, result.after, str(case.dockerfile))),
+        **{name: encode(other.after) for other, name in names.items()},
+        "change.diff": encode(diff),
         "report.json": report(result),
     }
 
@@ -176,10 +181,13 @@ def test_fixture(case: Case, context: Path, snapshot: Snapshot) -> None:
 
     if result.is_changed:
         file.write_bytes(encode(result.after))
+        for other in result.others:
+            other.path.write_bytes(encode(other.after))
         again = case.refactor()
         assert again.error is None
         assert again.internal_error is None
         assert again.after == result.after
+        assert again.others == ()
 
     snapshot.snapshot_dir = case.folder
     snapshot.assert_match_dir(expectation(case, result), "expected")
@@ -190,6 +198,8 @@ def test_git_applies_the_diff_of_a_fixture(case: Case, context: Path) -> None:
     file = context / case.dockerfile
     git_apply((case.folder / "expected/change.diff").read_bytes(), context)
     assert file.read_bytes() == (case.folder / "expected/Dockerfile").read_bytes()
+    for made in (case.folder / "expected").glob("*.dockerignore"):
+        assert (context / made.name).read_bytes() == made.read_bytes()
     assert os.access(file, os.X_OK) == os.access(case.folder / "context" / case.dockerfile, os.X_OK)
 
 

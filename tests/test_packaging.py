@@ -66,6 +66,7 @@ def test_wheel_says_what_it_is(built: Path) -> None:
         "click",
         "dockerfile-parse",
         "libcst",
+        "pathspec",
         "pyyaml",
     }
     assert scripts == "[console_scripts]\nmsrefactor = msrefactor.cli:main\n"

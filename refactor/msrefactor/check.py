@@ -26,6 +26,7 @@ from msrefactor.facts import (
     overlaps,
     stage_facts,
 )
+from msrefactor.ignoring import hidden_reads
 from msrefactor.model import Changed, Transform, View
 from msrefactor.parse import parse
 from msrefactor.replacement import replacement_findings
@@ -55,6 +56,11 @@ def check(before: View, after: Dockerfile, outcome: Changed, transform: Transfor
     findings.extend(_configuration(old, again, outcome))
     if outcome.replacement is not None:
         findings.extend(replacement_findings(before, again, outcome.replacement))
+    for other in outcome.others:
+        findings.extend(
+            f"check-failed: {other.path.name} would hide {path}, which {evidence} reads"
+            for path, evidence in hidden_reads(before, other.after)
+        )
     findings.extend(_variables(old, again))
     findings.extend(_artifacts(before, again))
     findings.extend(_users(before, again))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
-    from msrefactor.model import Result, Settings, Transform
+    from msrefactor.model import OtherFile, Result, Settings, Transform
 
 OK, CHANGED, USAGE, FAILED, INTERNAL = 0, 1, 2, 3, 123
 
@@ -164,6 +164,8 @@ class Run:
         self.changed = self.unchanged = self.refused = self.failed = self.internal = 0
         self.has_refusal = False
         self.saved = 0.0
+        self.shown: dict[Path, OtherFile] = {}
+        """Files beside the Dockerfiles whose diffs were printed: several Dockerfiles share a context."""
 
     def take(self, result: Result) -> None:
         """Show or write one file's result, and count it."""
@@ -208,19 +210,29 @@ class Run:
                 say(printable(f"{path}:1:1: {problem}"))
                 return
             if not self.quiet:
-                say(printable(f"rewrote {path}"))
+                for name in _written(result, path):
+                    say(printable(f"rewrote {name}"))
         elif self.diff:
             self.print_diff(result)
+        elif self.echoes and result.others and not self.quiet:
+            for other in result.others:
+                say(printable(f"{path}: `-` doesn't write {patch_path(other.path)}; name the file instead"))
         self.changed += 1
         self.saved += saved_mb(result) or 0.0
 
     def write_file(self, result: Result) -> str | None:
-        """Replace the file, and return what went wrong."""
+        """Replace the file and those beside it, and return what went wrong."""
         from msrefactor.errors import WriteFailed
-        from msrefactor.source import SourceFile, encode, write_atomically
+        from msrefactor.source import SourceFile, create_atomically, encode, write_atomically
 
         try:
             with self.signals:
+                for other in result.others:
+                    if other.before is None:
+                        create_atomically(other.path, other.after)
+                    else:
+                        source = SourceFile(other.path, encode(other.before), other.before)
+                        write_atomically(source, other.after)
                 write_atomically(SourceFile(result.path, encode(result.before), result.before), result.after)
         except WriteFailed as error:
             return str(error).removeprefix(f"{result.path}: ")
@@ -234,6 +246,15 @@ class Run:
         from msrefactor.explain import printable
 
         text = unified_diff(result.before, result.after, patch_path(result.path))
+        for other in result.others:
+            if other.path not in self.shown:
+                text += unified_diff(other.before, other.after, patch_path(other.path))
+            elif self.shown[other.path] != other and not self.quiet:
+                name = patch_path(other.path)
+                say(
+                    printable(f"{result.path}: more for {name}, which is in a diff above; run again after it")
+                )
+            self.shown.setdefault(other.path, other)
         if not self.output.is_terminal and not self.output.has_color:
             self.print(text)
             return
@@ -269,6 +290,14 @@ class Run:
         unfinished = f" ({self.total - done} not looked at)" if done < self.total else ""
         saved = f"; about {self.saved:.0f} MB less" if self.saved >= 1 else ""
         return f"{files}: {parts}{unfinished}{saved}"
+
+
+def _written(result: Result, path: str) -> Iterator[str]:
+    """Yield the files that were written."""
+    if result.before != result.after:
+        yield path
+    for other in result.others:
+        yield patch_path(other.path)
 
 
 def _style_of(line: str) -> str:
@@ -412,6 +441,7 @@ def command(
         runtime=runtime,
         select=_known(select, every, "--select"),
         ignore=_known(ignore, every, "--ignore"),
+        suggestions=explain,
     )
     context = Path(context_folder) if context_folder is not None else None
     is_dry = write and not is_filter and os.environ.get("DRY_RUN", "").lower() in {"true", "1", "yes"}

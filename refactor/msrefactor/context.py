@@ -54,6 +54,7 @@ class BuildContext:
     """A folder as a build sees it, or, as `project`, as it lies on the disk."""
 
     __slots__ = (
+        "_ignore_text",
         "_listings",
         "_project",
         "_remembered",
@@ -62,6 +63,7 @@ class BuildContext:
         "_skipped",
         "_states",
         "_truncated",
+        "ignore_file",
     )
 
     def __init__(
@@ -70,6 +72,7 @@ class BuildContext:
         rules: IgnoreRules,
         project: BuildContext | None,
         skipped: frozenset[str] = frozenset(),
+        ignore_file: tuple[Path, str | None] | None = None,
     ) -> None:
         self._root = root
         self._rules = rules
@@ -79,6 +82,9 @@ class BuildContext:
         self._listings: dict[str, tuple[str, ...]] = {}
         self._truncated = False
         self._remembered: dict[object, object] = {}
+        self.ignore_file: Path | None = None if ignore_file is None else ignore_file[0]
+        """The ignore file that counts, or would if it were made; None where the context isn't known."""
+        self._ignore_text = None if ignore_file is None else ignore_file[1]
 
     @staticmethod
     def open(root: Path, dockerfile: Path | None = None) -> BuildContext:
@@ -104,6 +110,19 @@ class BuildContext:
     def root(self) -> Path | None:
         """The context's root, without symlinks."""
         return None if self._root is None else Path(self._root)
+
+    @property
+    def ignore_text(self) -> str | None:
+        """The text of the ignore file; None where there is none."""
+        return self._ignore_text
+
+    def behind(self, ignore_text: str) -> BuildContext | None:
+        """Return the same folder with another text in its ignore file; None where Docker refuses the text."""
+        rules = parse_ignore_file(ignore_text)
+        if rules is None or self._root is None:
+            return None
+        file = None if self.ignore_file is None else (self.ignore_file, ignore_text)
+        return BuildContext(self._root, rules, self._project, self._skipped, file)
 
     @property
     def project(self) -> ProjectFiles:
@@ -561,14 +580,19 @@ def _opened(root: str, dockerfile: Path | None, project: BuildContext) -> BuildC
     if dockerfile is not None:
         places.insert(0, (str(dockerfile.parent), f"{dockerfile.name}.dockerignore"))
     rules: IgnoreRules | None = _NO_RULES
+    ignore_file: tuple[Path, str | None] = (Path(root) / ".dockerignore", None)
     for folder, name in places:
         plain = BuildContext(folder, _NO_RULES, None)
         if os.path.lexists(posixpath.join(folder, name)):
             # What is there but can't be read (a link that leaves, say) may hide anything.
             data = plain._read(name)
-            rules = None if data is None else parse_ignore_file(data.decode("utf-8", "surrogateescape"))
+            text = None if data is None else data.decode("utf-8", "surrogateescape")
+            rules = None if text is None else parse_ignore_file(text)
+            ignore_file = (Path(folder) / name, text)
             break
-    return BuildContext(None if rules is None else root, rules or _NO_RULES, project)
+    if rules is None:
+        return BuildContext(None, _NO_RULES, project)
+    return BuildContext(root, rules, project, ignore_file=ignore_file)
 
 
 def _project(root: str, *others: str) -> BuildContext:

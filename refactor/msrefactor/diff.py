@@ -23,13 +23,17 @@ _ESCAPES: Final = {
 _Change: TypeAlias = tuple[str, int, int, int, int]
 
 
-def unified_diff(before: str, after: str, path: str) -> str:
-    """Return the diff from before to after, "" when equal; `path` is relative to where it is applied."""
+def unified_diff(before: str | None, after: str, path: str) -> str:
+    """Return the diff from before (None: no such file) to after, "" when equal.
+
+    `path` is relative to where the diff is applied.
+    """
     if before == after:
         return ""
     path = posixpath.normpath(path).lstrip("/")
-    pieces = [f"--- {_quoted('a/' + path)}\n", f"+++ {_quoted('b/' + path)}\n"]
-    old, new = _lines(before), _lines(after)
+    old_name = "/dev/null" if before is None else _quoted("a/" + path)
+    pieces = [f"--- {old_name}\n", f"+++ {_quoted('b/' + path)}\n"]
+    old, new = _lines(before or ""), _lines(after)
     for group in _groups(old, new):
         old_start, old_end = group[0][1], group[-1][2]
         new_start, new_end = group[0][3], group[-1][4]

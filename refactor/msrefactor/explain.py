@@ -13,6 +13,7 @@ from msrefactor.model import (
     Refused,
     Result,
     Step,
+    Suggested,
     Transform,
 )
 
@@ -134,6 +135,10 @@ def _step_lines(step: Step, paint: Paint) -> Iterator[str]:
         if outcome.needs:
             yield "  what the running container uses, and where the final stage has it:"
             yield from (f"    {line}" for line in _needs_table(outcome.needs))
+    elif isinstance(outcome, Suggested):
+        yield f"{paint('cyan', step.transform)}: suggested; --select {step.transform} makes the change"
+        for change in outcome.changes:
+            yield from (f"  {line}" for line in _change_lines(change))
     elif isinstance(outcome, Refused):
         name = paint("yellow", step.transform)
         yield f"{name}: refused: {printable(outcome.code)}: {printable(outcome.detail)}"

@@ -91,6 +91,17 @@ class Replacement:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherFile:
+    """A file of the build context, beside the Dockerfile, that a transform makes or adds to."""
+
+    path: Path
+    """Absolute."""
+    before: str | None
+    """None: there is no such file."""
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class Changed:
     """The transform has a new file to offer."""
 
@@ -101,12 +112,20 @@ class Changed:
     needs: tuple[Need, ...] = ()
     """The runtime contract as far as the transform proved it, for `--explain`."""
     replacement: Replacement | None = None
+    others: tuple[OtherFile, ...] = ()
 
     @property
     def risk(self) -> Risk:
         """The highest risk of its changes."""
         order = list(Risk)
         return max((change.risk for change in self.changes), key=order.index, default=Risk.SAFE)
+
+
+@dataclass(frozen=True, slots=True)
+class Suggested:
+    """The transform could change something, and does when it is selected by name."""
+
+    changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +148,7 @@ class Refused:
     """What would lift the obstacle, as an instruction to the reader; by default the one in `REFUSALS`."""
 
 
-Outcome: TypeAlias = Changed | Unchanged | Refused
+Outcome: TypeAlias = Changed | Suggested | Unchanged | Refused
 
 
 class NeedKind(enum.Enum):
@@ -163,6 +182,8 @@ class Settings:
     """The lowest runtime base allowed: `smallest` (scratch where proved), `distroless` or `slim`."""
     select: frozenset[str] = frozenset()
     ignore: frozenset[str] = frozenset()
+    suggestions: bool = False
+    """Whether transforms that only suggest are asked, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +211,7 @@ class Phase(enum.IntEnum):
     REORDER = 40
     CLEAN = 50
     MOUNT = 60
+    CONTEXT = 70
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +224,8 @@ class Transform:
     apply: Callable[[View], Outcome]
     by_default: bool = True
     """False: it runs only when selected by name."""
+    is_suggestion: bool = False
+    """Whether it is worth telling of when it isn't selected; nothing is changed then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +244,7 @@ class Result:
     before: str
     after: str
     steps: tuple[Step, ...] = ()
+    others: tuple[OtherFile, ...] = ()
     error: str | None = None
     """One line `line:column: message` when the file couldn't be read or parsed."""
     internal_error: str | None = None
@@ -227,8 +252,8 @@ class Result:
 
     @property
     def is_changed(self) -> bool:
-        """Whether the text differs."""
-        return self.before != self.after
+        """Whether the text, or a file beside the Dockerfile, differs."""
+        return self.before != self.after or bool(self.others)
 
 
 REFUSALS: Mapping[str, tuple[str, str]] = {

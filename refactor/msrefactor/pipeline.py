@@ -19,6 +19,7 @@ from msrefactor.model import (
     Risk,
     Settings,
     Step,
+    Suggested,
     Transform,
     Unchanged,
     View,
@@ -63,7 +64,11 @@ def chosen(every: Sequence[Transform], settings: Settings) -> tuple[Transform, .
         transform
         for transform in every
         if transform.name not in settings.ignore
-        and (transform.name in settings.select if settings.select else transform.by_default)
+        and (
+            transform.name in settings.select
+            if settings.select
+            else transform.by_default or (transform.is_suggestion and settings.suggestions)
+        )
     )
 
 
@@ -147,7 +152,10 @@ def refactor_text(
         return replace(unchanged, error=_placed(error))
     except Exception as error:  # noqa: BLE001  a bug of ours must not end a run over many files
         return replace(unchanged, internal_error=_where(error))
-    return Result(path, text, after, end.steps)
+    others = tuple(
+        other for step in end.steps if isinstance(step.outcome, Changed) for other in step.outcome.others
+    )
+    return Result(path, text, after, end.steps, others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +174,13 @@ def _fold(view: View, selected: Sequence[Transform], check: Check) -> _End:
     for transform in selected:
         try:
             outcome = _allowed(transform.apply(view), view.settings)
-            if isinstance(outcome, Changed) and outcome.dockerfile.render() == view.dockerfile.render():
+            if isinstance(outcome, Changed) and _is_the_same(outcome, view):
                 outcome = Unchanged("the result is the file as it was")
             findings: tuple[str, ...] = ()
             if isinstance(outcome, Changed):
                 findings = check(view, outcome.dockerfile, outcome, transform)
+                if not findings and transform.is_suggestion and transform.name not in view.settings.select:
+                    outcome = Suggested(outcome.changes)
         except Exception as error:  # noqa: BLE001  told as an internal error, with the place
             return _End(view.dockerfile, steps, f"{transform.name}: {_where(error)}")
         if findings:
@@ -183,6 +193,10 @@ def _fold(view: View, selected: Sequence[Transform], check: Check) -> _End:
         if isinstance(outcome, Changed):
             view = replace(view, dockerfile=outcome.dockerfile)
     return _End(view.dockerfile, steps)
+
+
+def _is_the_same(outcome: Changed, view: View) -> bool:
+    return not outcome.others and outcome.dockerfile.render() == view.dockerfile.render()
 
 
 def _allowed(outcome: Outcome, settings: Settings) -> Outcome:

@@ -1,4 +1,4 @@
-"""Files to text and back, byte for byte; the only module that writes a Dockerfile."""
+"""Files to text and back, byte for byte; the only module that writes files."""
 
 from __future__ import annotations
 
@@ -83,6 +83,27 @@ def write_atomically(file: SourceFile, text: str) -> bool:
     except OSError as error:
         raise WriteFailed(f"{file.path}: not written: {error.strerror or error}") from error
     return True
+
+
+def create_atomically(path: Path, text: str) -> None:
+    """Make a file that isn't there yet, whole or not at all; raises WriteFailed, also when it is there."""
+    try:
+        _sweep(path.parent)
+        descriptor, temporary = _new_temporary(path.parent)
+        try:
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
+                _write_all(file.fileno(), encode(text))
+                os.fchmod(file.fileno(), 0o644)
+                os.fsync(file.fileno())
+                os.link(temporary, path)  # unlike a rename, it fails where a file is
+        finally:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+    except FileExistsError as error:
+        raise WriteFailed(f"{path}: not written: the file was made after it was looked for") from error
+    except OSError as error:
+        raise WriteFailed(f"{path}: not written: {error.strerror or error}") from error
+    _sync_folder(path.parent)
 
 
 def _replace(target: Path, old: bytes, new: bytes) -> None:

@@ -1,0 +1,1 @@
+"""What no build should be given of its context."""
