@@ -42,6 +42,7 @@ def test_nothing_is_claimed_of_unknown_images(text: str) -> None:
         "python:3.12-windowsservercore",
         "node:20-bookworm-slim",
         "golang:1.24",  # no slim tags
+        "swift:4.2",  # slim tags came with 5.0
         "php:8.3-fpm",
         "php:8.3",
         "ubuntu:22.04",

@@ -150,6 +150,8 @@ def slim_variant(text: str) -> str | None:
     tag = _tag(reference.tag or "", table)
     if tag.is_slim or tag.suite.startswith("alpine") or set(tag.kinds) & set(table.get("never_slim", ())):
         return None
+    if (_major(_version(tag)) or table.get("slim_from", 0)) < table.get("slim_from", 0):
+        return None
     if table["family"] == "debian":
         # debian:latest is debian:stable; there is no debian:slim
         slim = f"{reference.tag if reference.tag not in (None, 'latest') else 'stable'}-slim"

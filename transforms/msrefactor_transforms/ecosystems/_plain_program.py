@@ -57,6 +57,8 @@ class Language:
     """Packages of the distributions that only the compiler needs."""
     remedy: str = ""
     """What a user does whose container starts the compiler."""
+    zones: re.Pattern[str] | None = None
+    """What the source says where it loads a time zone of the system."""
 
 
 def made(
@@ -143,6 +145,7 @@ def plan_of_language(
         sources=folders,
         opened=Opened(language.kind, folders, needs, texts, unsure="may be opened by the program"),
         certificates=place,
+        zones=_zones(view, facts, language, texts, place),
         libraries=tuple(
             RuntimePackage(name, place, f"programs of {language.name} load it") for name in names
         ),
@@ -157,6 +160,19 @@ def plan_of_language(
         evidence=(place,),
     )
     return plan_of(view, facts, program)
+
+
+def _zones(
+    view: View, facts: StageFacts, language: Language, texts: Mapping[str, str], place: Evidence
+) -> Evidence | None:
+    """Return where the program may read time zones that the compiler's image brings."""
+    if facts.base.family not in language.toolchains or "tzdata" not in facts.base.installs:
+        return None
+    is_set = "TZ" in facts.end.variables or any(
+        use.kind == "environment" and (use.value or "").partition("=")[0] == "TZ" for use in view.uses
+    )
+    pattern = language.zones
+    return place if is_set or (pattern and any(pattern.search(text) for text in texts.values())) else None
 
 
 def _only_for_builds(language: Language, needs: CodeNeeds, packages: Sequence[str]) -> frozenset[str]:

@@ -1,6 +1,7 @@
-"""Crystal: static programs from the Alpine image; others only where the release of the libraries is known.
+"""Crystal: static programs, and linked ones where the release of the compiler's image is known.
 
-Sources: crystal-lang.org "Static linking", "The shards command"; crystal-lang/distribution-scripts.
+Sources: crystal-lang.org "Static linking", "The shards command"; crystal-lang/distribution-scripts docker/;
+crystal-lang/crystal src (the libraries that the standard library links).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from msrefactor.contract import evidence_of
 from msrefactor.facts import Effect, Scope, StageFacts
 from msrefactor.model import Refused, View
 from msrefactor.shell import Command
@@ -45,7 +47,23 @@ LANGUAGE = Language(
     comment="#",
     packages=frozenset(["crystal", "shards"]),
     remedy="build the program (`shards build --release --static`) and start it",
+    zones=re.compile(
+        r"\bLocation\.load\b|\"(?:Europe|America|Asia|Africa|Australia|Pacific|Atlantic|Indian|Etc|US)/"
+    ),
 )
+_LINKED = {
+    ("ubuntu", "focal"): ("libssl1.1", "libevent-2.1-7", "libevent-pthreads-2.1-7"),
+    ("ubuntu", "jammy"): ("libssl3", "libevent-2.1-7", "libevent-pthreads-2.1-7"),
+    ("ubuntu", "noble"): ("libssl3t64", "libevent-2.1-7t64", "libevent-pthreads-2.1-7t64", "libgc1"),
+    ("alpine", ""): ("libgcc", "gc"),
+}
+"""What a program that isn't static loads, of what the compiler's image has to link with; Alpine's OpenSSL and
+zlib are in every Alpine, and its image has libevent only as a static library."""
+_ON_DEMAND = {
+    "ubuntu": {"yaml": "libyaml-0-2", "xml": "libxml2", "big": "libgmp10"},
+    "alpine": {"yaml": "yaml", "xml": "libxml2", "big": "gmp"},
+}
+"""The same for what only a part of the standard library links, by the `require` that brings it."""
 
 
 def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Effect | None:
@@ -105,11 +123,59 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     is_static = all(build.is_static for _, build in builds_of(facts, "crystal"))
     # the libraries of a linked program come with the distribution's package of the compiler
     language = LANGUAGE if is_static else replace(LANGUAGE, packages=frozenset())
-    found = plan_of_language(view, facts, language)
+    libraries = () if is_static else _libraries(facts)
+    if libraries is None:
+        place = evidence_of(facts.facts[0].instruction, view.name)
+        detail = f"which libraries programs of {facts.base.reference.text} load isn't known"
+        return Refused("unknown-release", detail, (place,), _LINK_STATICALLY)
+    found = plan_of_language(view, facts, language, libraries=libraries)
     if isinstance(found, Refused) and found.code == "unknown-release" and not is_static:
-        remedy = "link it statically: the -alpine image and `--static`"
-        return Refused(found.code, found.detail, found.evidence, remedy)
+        return replace(found, remedy=f"name the compiler's version in full, or {_LINK_STATICALLY}")
     return found
+
+
+_LINK_STATICALLY = "link the program statically: the -alpine image and `--static`"
+
+
+def _libraries(facts: StageFacts) -> tuple[str, ...] | None:
+    """Return the packages with the libraries of a linked program; None: they aren't known."""
+    base = facts.base
+    if base.family not in _FAMILIES or base.release is None:
+        return ()
+    numbers = tuple(int(part) for part in (base.version or "0").split("."))[:2]
+    found = _LINKED.get((base.system, base.release if base.system == "ubuntu" else ""))
+    if found is None:
+        return None
+    if numbers >= (1, 19):
+        found = tuple(name for name in found if not name.startswith("libevent"))
+    if base.system == "alpine" and (1, 3) <= numbers < (1, 13):
+        found = tuple(name for name in found if name != "gc")  # that image has a static one of its own
+    pcre = ("pcre2", "libpcre2-8-0") if numbers >= (1, 8) else ("pcre", "libpcre3")
+    demand = _ON_DEMAND[base.system]
+    asked = _required(facts)
+    return (
+        *found,
+        pcre[base.system == "ubuntu"],
+        *(name for part, name in demand.items() if asked is None or part in asked),
+    )
+
+
+def _required(facts: StageFacts) -> frozenset[str] | None:
+    """Return the parts of the standard library that the source asks for; None: shards may ask for more."""
+    texts: list[str] = []
+    for _, build in builds_of(facts, "crystal"):
+        root = facts.end.origin(build.project)
+        if root is None:
+            return None
+        listed = facts.end.read(posixpath.join(build.project, "shard.yml")) or ""
+        if re.search(r"^dependencies\s*:", listed, re.M):
+            return None
+        texts.extend(
+            facts.end.context.read_text(path) or ""
+            for path in facts.end.context.files(root)
+            if path.endswith((".cr", ".ecr"))
+        )
+    return frozenset(name for text in texts for name in re.findall(r"^\s*require\s+\"([a-z_]+)", text, re.M))
 
 
 ECOSYSTEM = Ecosystem("crystal", interpret, plan)

@@ -20,7 +20,7 @@ from msrefactor.knowledge.images import describe, pinned
 from msrefactor.model import Evidence, Refused, View
 from msrefactor_transforms.splitting.bases import saved_by_base, slim_base
 from msrefactor_transforms.splitting.needs import Wants, placed_path, wanted
-from msrefactor_transforms.splitting.opened import Opened, run_time_files
+from msrefactor_transforms.splitting.opened import Opened, run_time_files, values_given
 from msrefactor_transforms.splitting.packages import bare_name, fate
 from msrefactor_transforms.splitting.plan import Artifact, Level, RuntimePackage, SplitPlan
 from msrefactor_transforms.splitting.question import is_install
@@ -115,7 +115,7 @@ def plan_of(view: View, facts: StageFacts, program: Program) -> SplitPlan | Refu
         *_started_tools(program, wants),
         *_files_of_scratch(facts, program, base, last),
     ]
-    unneeded = _unneeded(facts, wants, outputs)
+    unneeded = _unneeded(view, facts, wants, outputs)
     return SplitPlan(
         ecosystem=program.ecosystem,
         level=base.level,
@@ -267,6 +267,7 @@ def _packages(facts: StageFacts, program: Program, base: _Base) -> tuple[Runtime
     if program.certificates is not None and is_brought and "ca-certificates" not in installed:
         found.append(RuntimePackage("ca-certificates", program.certificates, "the program may speak TLS"))
     had_zones = facts.base.system != "alpine" and facts.base.variant == "full"
+    had_zones = had_zones or "tzdata" in facts.base.installs
     if program.zones is not None and had_zones and "tzdata" not in installed:
         found.append(RuntimePackage("tzdata", program.zones, "the program reads time zones"))
     return tuple({one.name: one for one in reversed(found)}.values())[::-1]
@@ -308,8 +309,11 @@ def _build_packages(program: Program, wants: Wants) -> frozenset[str]:
     )
 
 
-def _unneeded(facts: StageFacts, wants: Wants, outputs: Sequence[str]) -> frozenset[str]:
-    """Return the binaries that nothing starts, when something starts another of them, or a copy of one."""
+def _unneeded(view: View, facts: StageFacts, wants: Wants, outputs: Sequence[str]) -> frozenset[str]:
+    """Return the binaries that nothing starts, when something starts another of them, or a copy of one.
+
+    One that is named where the container is started may be started by what comes before it.
+    """
     folders = facts.end.variables.get("PATH", "").split(":")
     made = {
         path: effect.reads
@@ -326,6 +330,9 @@ def _unneeded(facts: StageFacts, wants: Wants, outputs: Sequence[str]) -> frozen
             started.add(str(found))
         is_copy = found is not None and any(path in outputs for path in made.get(found, ()))
         is_any = is_any or is_copy or found in outputs
+    for word in values_given(view, facts):
+        started.update(path for path in outputs if path == facts.end.path(word))
+        started.update(path for path in outputs if posixpath.basename(path) == word)
     return frozenset(set(outputs) - started) if is_any and not wants.unknown else frozenset()
 
 
