@@ -42,7 +42,8 @@ def _next(project: Project) -> FrontendBuild | Unclear | None:
             base=url_path(base), fallback="", prefixes=("NEXT_PUBLIC_",), reads=reads,
         )  # fmt: skip
     left = posixpath.normpath(posixpath.join(folder, dist))
-    caches = (posixpath.join(left, "cache"),)
+    # the rest of the cache is of fetched data and images, which the server reads
+    caches = tuple(posixpath.join(left, "cache", name) for name in ("webpack", "swc"))
     if output == "standalone":
         whole = posixpath.join(left, "standalone")
         return FrontendBuild(

@@ -195,6 +195,10 @@ def _vue(project: Project) -> FrontendBuild | Unclear | None:
     )
 
 
+def _svelte_kit(project: Project) -> FrontendBuild | Unclear | None:
+    return sveltekit(project) if project.argv[1:2] == ("build",) else None
+
+
 def sveltekit(project: Project) -> FrontendBuild | Unclear | None:
     """Return what SvelteKit's adapter writes."""
     own = project.configuration("svelte.config.js", "svelte.config.mjs", "svelte.config.ts")
@@ -402,7 +406,7 @@ READERS: Mapping[str, Callable[[Project], FrontendBuild | Unclear | None]] = Map
         "vite": _vite,
         "vue-cli-service": _vue,
         "ng": angular,
-        "svelte-kit": sveltekit,
+        "svelte-kit": _svelte_kit,
         "astro": _astro,
         "gatsby": _gatsby,
         "docusaurus": _docusaurus,

@@ -360,7 +360,7 @@ def interpret_script(manager: str, name: str | None, folder: str, scope: Scope) 
         reads_only=True,
         writes=(output,) if output else outputs(programs, folder, package, scope) or (folder,),
         why=f"what `{manager} run {name}` writes",
-        detail=NodeBuild(folder, output),
+        detail=NodeBuild(folder, output, programs),
     )
 
 
@@ -416,5 +416,5 @@ def interpret_tool(words: Sequence[str | None], scope: Scope) -> Effect | None:
         known = tuple(word or "?" for word in (tool, *words[1:]))
         written = outputs((known,), folder, package, scope) if package is not None else None
         return Effect(Role.BUILD, tool=tool, reads=reads, reads_only=True, writes=written or (folder,),
-                      why=f"what {tool} writes", detail=NodeBuild(folder))  # fmt: skip
+                      why=f"what {tool} writes", detail=NodeBuild(folder, programs=(known,)))  # fmt: skip
     return None

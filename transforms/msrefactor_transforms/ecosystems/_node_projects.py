@@ -83,6 +83,8 @@ class NodeBuild:
     folder: str
     tsc_output: str | None = None
     """Folder that tsc writes, when that is all the command does."""
+    programs: tuple[tuple[str, ...], ...] = ()
+    """What is run, scripts of package.json followed, as far as that is known."""
 
 
 def manager_of(facts: StageFacts, folder: str) -> str:

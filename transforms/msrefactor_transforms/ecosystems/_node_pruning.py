@@ -12,11 +12,18 @@ from msrefactor.facts import Effect, Fact, Role, Scope, StageFacts, is_under
 from msrefactor.model import Evidence, View
 from msrefactor_transforms.ecosystems._node_projects import HOOKS, NodeBuild, NodeInstall, is_test, package_of
 
+_SERVERS = {
+    "next": "next",
+    "remix-serve": "@remix-run/serve",
+    "react-router-serve": "@react-router/serve",
+    "cross-env": "cross-env",
+}
+"""Commands that load nothing but what the sources and their own configuration name, by their packages."""
 _LOADED_UNSEEN = frozenset(
     "tslib core-js regenerator-runtime @babel/runtime @swc/helpers "
     "pg pg-native mysql mysql2 sqlite3 better-sqlite3 tedious oracledb mariadb mongodb redis ioredis "
     "ejs pug hbs handlebars nunjucks mustache express-handlebars eta twig pino-pretty newrelic "
-    "bufferutil utf-8-validate".split()
+    "bufferutil utf-8-validate sharp critters beasties".split()
 )
 """Packages that compiled code, or other packages, load without a line of the sources that names them."""
 _READ_SOURCE = frozenset({"ts-node", "tsx", "npx", "bun", "bunx"})
@@ -35,6 +42,10 @@ _READ = (
     ".yml",
     ".sh",
     ".hbs",
+    ".vue",
+    ".svelte",
+    ".astro",
+    ".mdx",
 )
 _MANIFESTS = frozenset(
     "package.json package-lock.json npm-shrinkwrap.json nest-cli.json turbo.json nx.json lerna.json".split()
@@ -65,11 +76,13 @@ def pruning(
     local: Sequence[tuple[Fact, Effect, NodeInstall]],
     programs: Sequence[tuple[tuple[str, ...], Evidence]],
     code: CodeNeeds,
+    is_bundled: bool = False,
 ) -> Pruning:
     """Return how devDependencies are left out of the final stage, when that is proved harmless.
 
-    Proof: one npm project with a lock file; what starts is `node` and files; no file of the image beside
-    tests and the configuration of build tools has the name of such a package as a string.
+    Proof: one npm project with a lock file; what starts is `node` and files, or a server that dependencies
+    bring; no file of the image beside tests and the configuration of build tools has the name of such a
+    package as a string. `is_bundled`: what the sources import of them is in the output.
     """
     install = local[-1][2]
     is_plain = (
@@ -92,11 +105,11 @@ def pruning(
             and "prune" in fact.instruction.text
         ):
             return Pruning()
-    if not programs or any(
-        posixpath.basename(words[0]) not in ("node", "npm", "/bin/sh", "sh", "docker-entrypoint.sh")
-        for words, _ in programs
-        if words
-    ):
+    started = {posixpath.basename(words[0]) for words, _ in programs if words}
+    servers = started - {"node", "npm", "npx", "sh", "docker-entrypoint.sh"}
+    is_known = all(_SERVERS.get(name) in package.dependencies for name in servers)
+    has_typescript = any(facts.end.has(f"{install.folder}/next.config.{end}") for end in ("ts", "mts"))
+    if not started or not is_known or ("next" in started and has_typescript):
         return Pruning()
     dev_only = set(package.dev_dependencies) - set(package.dependencies) - set(package.optional)
     if dev_only & _LOADED_UNSEEN:
@@ -104,7 +117,7 @@ def pruning(
     options = facts.end.variables.get("NODE_OPTIONS", "").split()
     words = {word for program, _ in programs for word in program[1:]} | set(options)
     loaded = {package_of(part) for word in words for part in (word, word.rpartition("=")[2])}
-    if loaded & dev_only or _mentions(view, facts, dev_only):
+    if loaded & dev_only or (not is_bundled and _mentions(view, facts, dev_only)):
         return Pruning()
     saved = 5.0 * len(package.dev_dependencies)
     major = int(version) if (version := (facts.base.version or "").partition(".")[0]).isdigit() else 20

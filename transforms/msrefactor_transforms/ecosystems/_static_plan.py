@@ -46,7 +46,7 @@ def site_plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         isinstance(effect.detail, NodeInstall | NodeBuild) for _, effect in facts.effects()
     ):
         return None
-    launch = _launched(view, facts)
+    launch = launched(view, facts)
     if launch is None:
         return None
     environment = effective_config(view.dockerfile, len(view.dockerfile.stages) - 1).environment
@@ -66,14 +66,14 @@ def site_plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
 
 def served(view: View, facts: StageFacts) -> StaticServer | Refused | None:
     """Return the static server that the container is, if that is all it ever starts."""
-    launch = _launched(view, facts)
+    launch = launched(view, facts)
     if launch is None:
         return None
     environment = effective_config(view.dockerfile, len(view.dockerfile.stages) - 1).environment
     return server_of(facts, environment, launch)
 
 
-def _launched(view: View, facts: StageFacts) -> Launch | None:
+def launched(view: View, facts: StageFacts) -> Launch | None:
     """Return the one program that the container ever starts."""
     commands: list[Start] = []
     for start in starts(view, facts):

@@ -19,6 +19,7 @@ from msrefactor.knowledge.packages import lost_commands
 from msrefactor.model import Evidence, Refused, View
 from msrefactor.shell import Command
 from msrefactor_transforms.ecosystems import _bun_commands, _node_commands
+from msrefactor_transforms.ecosystems._node_frameworks import framework_server
 from msrefactor_transforms.ecosystems._node_globals import globals_of
 from msrefactor_transforms.ecosystems._node_projects import (
     NodeBuild,
@@ -28,7 +29,7 @@ from msrefactor_transforms.ecosystems._node_projects import (
     package_evidence,
     package_of,
 )
-from msrefactor_transforms.ecosystems._node_pruning import build_files, compiled_sources, pruning
+from msrefactor_transforms.ecosystems._node_pruning import Pruning, build_files, compiled_sources, pruning
 from msrefactor_transforms.ecosystems._node_spared import PACKAGES, PROGRAMS, spared
 from msrefactor_transforms.ecosystems._node_starts import development, started
 from msrefactor_transforms.ecosystems._node_system import build_packages, installed_packages, listed_packages
@@ -88,7 +89,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     obstacle = development(programs) or _kept_elsewhere(facts, local, packages_at, programs)
     if obstacle is not None:
         return obstacle
-    code = _code_needs(view, facts)
+    sources = code = _code_needs(view, facts)
     installed = installed_packages(view, tuple(packages_at.values()))
     level, runtime = slim_base(facts, "node")
     if base.family != "node" and all(
@@ -121,27 +122,33 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     shared = globals_of(facts, frozenset(posixpath.basename(name) for name, _ in code.commands))
     if shared.refusal is not None:
         return shared.refusal
-    pruned = pruning(view, facts, package, local, programs, code)
+    framework = framework_server(view, facts, package, folder, programs, sources)
+    pruned = Pruning()
+    if framework.has_packages:
+        pruned = pruning(view, facts, package, local, programs, code, is_bundled=framework.is_bundled)
     own = set(package.dependencies) | set(package.dev_dependencies) | set(package.optional)
     return SplitPlan(
         ecosystem="node",
         level=level,
         runtime_image=runtime,
-        artifacts=shared.artifacts,
+        artifacts=(*shared.artifacts, *framework.artifacts),
         replayed=shared.replayed,
-        unneeded=shared.unneeded,
+        unneeded=shared.unneeded | framework.unneeded,
+        removed=framework.removed,
         build_epilogue=pruned.epilogue,
         edits=pruned.edits,
         packages=tuple(libraries),
         build_packages=build_packages(facts, code, tuple(installed), tuple(packages_at.values())),
         code=code,
-        dropped=compiled_sources(view, facts, entries, programs, code),
+        dropped=framework.dropped or compiled_sources(view, facts, entries, programs, code),
         build_files=build_files(view, facts, folder, programs),
         provides=lambda command: _provided(command, own, folder),
         reason="install and build in a builder stage"
         + (", without devDependencies in the end" if pruned.saved_mb else "")
+        + (f", without the caches of {framework.what}'s build" if framework.removed else "")
+        + (f", with nothing but what {framework.what}'s server needs" if framework.dropped else "")
         + f"; the final stage starts from {runtime}",
-        saved_mb=saved_by_base(view, facts, runtime) + pruned.saved_mb,
+        saved_mb=saved_by_base(view, facts, runtime) + pruned.saved_mb + framework.saved_mb,
     )
 
 
