@@ -28,7 +28,7 @@ def _effect(interpret: Interpret, folder: Path, text: str, files: dict[str, str]
     scope = Scope(
         describe(base), BuildContext.open(folder), cwd="/src", placed=(Placed("/src", "", is_folder=True),)
     )
-    command = script.items[0].commands[0]
+    command = next(command for command in script.items[0].commands if not command.is_substituted)
     return interpret(command, [word.literal for word in command.words], scope)
 
 
@@ -77,14 +77,35 @@ let package = Package(name: "p", targets: [
         ("swift build", ("/src/.build/debug/App", "/src/.build/debug/Main")),
         ("swift build -c release --product App --scratch-path /b", ("/b/release/App",)),
         ("swiftc -O main.swift -o run", ("/src/run",)),
+        ("mv `swift build -c release --show-bin-path` /out/", ("/out/release/App", "/out/release/Main")),
+        ("cp -r $(swift build --show-bin-path) /out", ("/out/App", "/out/Main")),
+        (
+            'cp "$(swift build --package-path /src -c release --show-bin-path)/Main" ./',
+            ("/src/Main",),
+        ),
+        ("swift build --show-bin-path", ()),
     ],
 )
 def test_programs_of_swift(tmp_path: Path, command: str, outputs: tuple[str, ...]) -> None:
-    files = {"Package.swift": PACKAGE, "Sources/Main/main.swift": "", "Sources/Lib/a.swift": ""}
+    files = {"Package.swift": PACKAGE, "Sources/Main/Setup/main.swift": "", "Sources/Lib/a.swift": ""}
     effect = _effect(swift.interpret, tmp_path, command, files, "swift:5.9")
     assert effect is not None
     assert effect.refusal is None
     assert effect.writes == outputs
+
+
+def test_folders_of_sources_were_targets_before_swift_4(tmp_path: Path) -> None:
+    files = {"Package.swift": 'let package = Package(name: "P")', "Sources/App/main.swift": ""}
+    effect = _effect(swift.interpret, tmp_path, "swift build", files, "swift:4.0")
+    assert effect is not None
+    assert effect.writes == ("/src/.build/debug/App",)
+
+
+@pytest.mark.parametrize(
+    "command", ["cp a.txt /out/", "mv $(which swift) /out/", "cp $(swift build)/App /out/"]
+)
+def test_copies_of_other_things_are_not_swifts(tmp_path: Path, command: str) -> None:
+    assert _effect(swift.interpret, tmp_path, command, {"Package.swift": PACKAGE}, "swift:5.9") is None
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 
 from msrefactor.facts import Effect, Scope, StageFacts
+from msrefactor.knowledge.images import describe
 from msrefactor.model import Refused, View
 from msrefactor.shell import Command
 from msrefactor_transforms.ecosystems._plain_program import (
@@ -28,7 +29,7 @@ from msrefactor_transforms.splitting.plan import Ecosystem, SplitPlan
 
 LANGUAGE = Language(
     name="dart",
-    toolchains=frozenset(["dart"]),
+    toolchains=frozenset(["dart", "google/dart"]),
     kind=SourceKind(
         (".dart", ".md"),
         (".dart",),
@@ -91,6 +92,8 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     if facts.base.family == "dart" and facts.base.releases:
         # the program is the same whatever the release of the image, and runs on a newer one
         image = f"debian:{facts.base.release or facts.base.releases[-1]}-slim"
+    elif facts.base.family == "google/dart":
+        image = f"debian:{describe('debian:stable').releases[-1]}-slim"
     return plan_of_language(view, facts, LANGUAGE, runtime_image=image)
 
 

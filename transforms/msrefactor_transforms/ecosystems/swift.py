@@ -8,8 +8,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
-from msrefactor.facts import Effect, Scope, StageFacts
+from msrefactor.facts import Effect, Scope, StageFacts, folder_state
 from msrefactor.knowledge.images import slim_variant
 from msrefactor.model import Refused, View
 from msrefactor.shell import Command
@@ -63,6 +64,8 @@ def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Eff
     """Return what a command of SwiftPM or the compiler does."""
     tool = posixpath.basename(argv[0] or "") if argv else ""
     words = [word or "" for word in argv[1:]]
+    if tool in ("cp", "mv"):
+        return _taken_out(tool, command, argv, scope)
     if tool == "swiftc":
         sources = [word for word in words if word.endswith(".swift")]
         output = option(words, "-o")
@@ -90,7 +93,43 @@ def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Eff
     return _build(words[1:], scope) if action == "build" else None
 
 
+def _taken_out(tool: str, command: Command, argv: Sequence[str | None], scope: Scope) -> Effect | None:
+    """Return what `mv $(swift build -c release --show-bin-path) /app/bin` and the like leave."""
+    given = [word for word in command.words[1:] if not word.text.startswith("-")]
+    if len(given) != 2 or argv[-1] is None or given[-1].literal is None:
+        return None
+    asked = re.fullmatch(
+        r"\"?(?:\$\(\s*swift\s+build\s([^()`$|;&]*)\)|`\s*swift\s+build\s([^`$|;&]*)`)(?:/([\w.+-]+))?\"?",
+        given[0].text,
+    )
+    options = (asked[1] or asked[2] or "").split() if asked else []
+    if asked is None or "--show-bin-path" not in options:
+        return None
+    build = _build([word for word in options if word != "--show-bin-path"], scope).detail
+    if not isinstance(build, PlainBuild):
+        return None
+    folder = posixpath.dirname(build.outputs[0])
+    place = scope.path(argv[-1])
+    is_there = argv[-1].endswith("/") or place == scope.cwd or folder_state(place, scope) is True
+    if is_there:
+        place = posixpath.join(place, asked[3] or posixpath.basename(folder))
+    if asked[3]:
+        moved = PlainBuild("swift", (place,), build.project)
+    else:
+        moved = PlainBuild(
+            "swift",
+            tuple(posixpath.join(place, posixpath.basename(path)) for path in build.outputs),
+            build.project,
+            beside=tuple(posixpath.join(place, posixpath.basename(path)) for path in build.beside),
+        )
+    effect = made("swift", tool, moved.outputs, scope, moved)
+    gone = (posixpath.join(folder, asked[3]) if asked[3] else folder,) if tool == "mv" else ()
+    return replace(effect, removes=gone)
+
+
 def _build(words: Sequence[str], scope: Scope) -> Effect:
+    if "--show-bin-path" in words:
+        return prepares("swift", scope, "tells where the programs lie")
     root = scope.path(option(words, "--package-path") or ".")
     scratch = option(words, "--scratch-path", "--build-path")
     configuration = option(words, "-c", "--configuration") or next(
@@ -118,12 +157,24 @@ def programs(manifest: str, scope: Scope, root: str) -> tuple[str, ...]:
     """Return the programs of a Package.swift: products, executable targets, targets with main.swift."""
     products = named_in(manifest, r"\.executable\(\s*name:\s*\"([^\"]+)\"")
     targets = named_in(manifest, r"\.executableTarget\(\s*name:\s*\"([^\"]+)\"")
-    plain = [
-        name
-        for name in named_in(manifest, r"\.target\(\s*name:\s*\"([^\"]+)\"")
-        if scope.is_file(posixpath.join(root, "Sources", name, "main.swift"))
-    ]
+    mains = _folders_with_main(scope, root)
+    named = named_in(manifest, r"\.target\(\s*name:\s*\"([^\"]+)\"")
+    plain = [name for name in named if f"Sources/{name}" in mains]
+    if "targets:" not in manifest:
+        # before Swift 4, each folder of Sources was a target by its name
+        plain = [posixpath.basename(folder) for folder in mains if folder.count("/") == 1]
     return tuple(dict.fromkeys((*products, *targets, *plain)))
+
+
+def _folders_with_main(scope: Scope, root: str) -> tuple[str, ...]:
+    """Return the folders right below Sources that hold a main.swift, at any depth."""
+    origin = scope.origin(root)
+    found = (
+        posixpath.relpath(path, origin or ".").split("/")
+        for path in (scope.context.files(origin) if origin is not None else ())
+        if posixpath.basename(path) == "main.swift"
+    )
+    return tuple(dict.fromkeys("/".join(parts[:2]) for parts in found if parts[0] == "Sources"))
 
 
 def _bundles(manifest: str, folder: str) -> tuple[str, ...]:

@@ -19,10 +19,11 @@ from msrefactor_transforms.splitting.plan import Artifact
 
 _NOT_RUN_TIME = frozenset(
     "Makefile makefile Dockerfile Containerfile LICENSE COPYING NOTICE README CHANGELOG AUTHORS "
-    "CONTRIBUTORS docker-compose.yml docker-compose.yaml compose.yml compose.yaml Taskfile.yml "
+    "CONTRIBUTORS Taskfile.yml heroku.yml "
     "renovate.json CODEOWNERS Jenkinsfile Procfile skaffold.yaml cloudbuild.yaml catalog-info.yaml fly.toml "
     "app.yaml sonar-project.properties".split()
 )
+_COMPOSE = re.compile(r"(?:docker-)?compose(?:[.-][\w.-]+)?\.ya?ml")
 _FOR_PEOPLE = (".md", ".swp", ".tmp", ".log", ".exe")
 _MOST_SINGLE_FILES = 6
 
@@ -197,6 +198,7 @@ def _data(view: View, scope: Scope, folder: str, opened: Opened) -> list[str]:
             or top in _NOT_RUN_TIME
             or top in opened.kind.manifests
             or top.startswith(("Dockerfile", "README", "LICENSE", "CHANGELOG"))
+            or _COMPOSE.fullmatch(top)
         ):
             continue
         if top.endswith((".md", ".Dockerfile", ".dockerfile")) or opened.is_embedded(file):
