@@ -526,7 +526,10 @@ def script_of(
     instruction: Instruction, scope: Scope
 ) -> tuple[Script | None, Callable[[int, int], tuple[int, int]] | None]:
     """Return the script that a RUN executes and the map from it to the instruction's source."""
-    shell_name = posixpath.basename(scope.shell[0]) if scope.shell else "sh"
+    from msrefactor.code.shell import behind_runner
+
+    starting = behind_runner(scope.shell)
+    shell_name = posixpath.basename(starting[0]) if starting else "sh"
     if instruction.exec_form is not None:
         argv = instruction.exec_form
         if (
@@ -536,7 +539,8 @@ def script_of(
         ):
             return shell.parse_script(argv[2]), None
         return shell.parse_script(shlex.join(argv)), None
-    if shell_name not in ("sh", "bash", "ash", "dash", "zsh"):
+    # the last one is how Micromamba's images start bash
+    if shell_name not in ("sh", "bash", "ash", "dash", "zsh", "_dockerfile_shell.sh"):
         return None, None
     if instruction.heredocs:
         return _heredoc_script(instruction)

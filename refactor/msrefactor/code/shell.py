@@ -206,6 +206,18 @@ def started_by(argv: Sequence[Argument], depth: int = 0) -> Iterator[Start]:
         yield from _after_dashes(name, rest, depth)
 
 
+def behind_runner(words: Sequence[str]) -> tuple[str, ...]:
+    """Return what a runner of environments starts: `bash -c` of `conda run -n x bash -c`; else the words."""
+    runner = _RUNNERS.get((posixpath.basename(words[0]), words[1])) if len(words) > 1 else None
+    if runner is None:
+        return tuple(words)
+    rest = list(words[2:])
+    while rest and rest[0].startswith("-"):
+        if rest.pop(0) in runner.valued and rest:
+            rest.pop(0)
+    return tuple(rest)
+
+
 def interpreter_family(name: str) -> str | None:
     """Return `python`, `node`, `ruby`, `perl` or `php` when the program is one of these, with any version."""
     family = name.rstrip("0123456789.")

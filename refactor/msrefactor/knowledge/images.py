@@ -125,6 +125,8 @@ def describe(text: str) -> BaseImage:
         return _distroless(reference)
     if name in ("ocaml/opam", "ocaml/opam2", "ocurrent/opam"):
         return _opam(reference)
+    if name in ("mambaorg/micromamba", "ghcr.io/mamba-org/micromamba"):
+        return _micromamba(reference)
     if name in _tables()["rpm"]["repositories"]:
         return replace(
             BaseImage(reference, name.rsplit("/", 1)[-1]), version=reference.tag, system="rpm", variant="full"
@@ -195,6 +197,8 @@ def size_mb(text: str) -> float | None:
         return 0.0
     if image.family == "ocaml/opam":
         return 1400.0
+    if image.family == "mambaorg/micromamba":
+        return 130.0
     if image.system == "distroless":
         kind = image.reference.repository.removeprefix("distroless/").partition("-debian")[0]
         return _number(
@@ -511,6 +515,59 @@ def _opam(reference: ImageReference) -> BaseImage:
     )
 
 
+_MICROMAMBA_NAMED_USER = 20
+"""The minor version of 0.x from which its images have the user and the scripts of today (January 2022)."""
+
+
+def _micromamba(reference: ImageReference) -> BaseImage:
+    """Return what is known of 1.5.8-bookworm-slim, 2.0.5-debian12-slim, 2.3.0-cuda12.9.1-ubuntu22.04.
+
+    Without a distribution in the tag it is the slim image of the newest Debian of its time.
+    """
+    words = (reference.tag or "latest").split("-")
+    number = re.match(r"(\d+)(?:\.(\d+))?", words[0])
+    if number and number[1] == "0" and int(number[2] or 0) < _MICROMAMBA_NAMED_USER:
+        return BaseImage(reference, "unknown")
+    plain = "debian:oldstable"
+    for word in words:
+        found = re.fullmatch(r"(debian|ubuntu|alpine)([\d.]+)", word)
+        if found:
+            plain = f"{found[1]}:{found[2]}"
+        elif _system_of_suite(word) in ("debian", "ubuntu", "alpine"):
+            plain = f"{_system_of_suite(word)}:{word.removeprefix('alpine') or 'latest'}"
+    base = describe(plain)
+    if any(word.startswith("amazon") for word in words):
+        base = BaseImage(reference, "unknown", system="rpm")
+    is_moving = plain == "debian:oldstable"
+    number_of_user = "57439" if not number or int(number[1]) >= 2 else "1000"
+    env = {
+        "PATH": _tables()["defaults"]["path"],
+        "MAMBA_USER": "mambauser",
+        "MAMBA_USER_ID": number_of_user,
+        "MAMBA_USER_GID": number_of_user,
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "ENV_NAME": "base",
+        "MAMBA_ROOT_PREFIX": "/opt/conda",
+        "MAMBA_EXE": "/bin/micromamba",
+    }
+    return replace(
+        base,
+        reference=reference,
+        family="mambaorg/micromamba",
+        version=number[0] if number else None,
+        release=None if is_moving else base.release,
+        releases=("bookworm", "trixie") if is_moving else base.releases,
+        variant="slim",
+        env=MappingProxyType(env),
+        entrypoint=("/usr/local/bin/_entrypoint.sh",),
+        cmd=("/bin/bash",),
+        workdir="/tmp",
+        user="mambauser",
+        commands=("micromamba",),
+    )
+
+
 def _distroless(reference: ImageReference) -> BaseImage:
     table = _tables()["distroless"]
     name, _, number = reference.repository.removeprefix("distroless/").partition("-debian")
@@ -552,7 +609,7 @@ def _numbers(version: str) -> tuple[int, ...] | None:
 
 def _meaning(family: str, lane: str, version: str) -> _Meaning:
     version = version or "latest"
-    numbers = _numbers(version)
+    numbers = _numbers(re.sub(r"(?<=\d)-\d+$", "", version))  # 24.11.3-0 is a build of 24.11.3
     lanes = (lane, "default") if lane == "slim" else (lane,)
     for table in (_tag_rows().get((family, name), ()) for name in lanes):
         for first, last, meaning in table:

@@ -9,14 +9,14 @@ docker-library's Dockerfiles of the python images.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 from msrefactor.code.needs import EMPTY, CodeNeeds
 from msrefactor.contract import evidence_of
-from msrefactor.facts import Effect, Fact, StageFacts
+from msrefactor.facts import StageFacts
 from msrefactor.model import Evidence, Refused, View
-from msrefactor_transforms.ecosystems._python_commands import Install, interpret
+from msrefactor_transforms.ecosystems._python_commands import interpret
 from msrefactor_transforms.ecosystems._python_environment import environment_of, installs_of, is_tools_only
 from msrefactor_transforms.ecosystems._python_repair import missing
 from msrefactor_transforms.knowledge.native import python_native
@@ -30,7 +30,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     installs = installs_of(facts)
     if not installs:
         return None
-    code = _code_needs(view, facts)
+    code = code_needs(view, facts)
     real = [entry for entry in installs if not is_tools_only(entry[2], code)]
     if not real:
         return None
@@ -71,7 +71,8 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     environment = environment_of(view, facts, real)
     if isinstance(environment, Refused):
         return environment
-    build_files = _build_files(view, facts, installs)
+    manifests = {file for _, _, install in installs for file in install.files if not file.endswith("/")}
+    unread = build_files(view, facts, manifests | _installer_binaries(view, facts))
     return SplitPlan(
         ecosystem="python",
         level=level,
@@ -84,13 +85,14 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         packages=tuple(packages),
         code=code,
         provides=environment.provides,
-        build_files=build_files,
+        build_files=unread,
         reason=f"install the packages in a builder stage; the final stage starts from {runtime}",
         saved_mb=saved_by_base(view, facts, runtime),
     )
 
 
-def _code_needs(view: View, facts: StageFacts) -> CodeNeeds:
+def code_needs(view: View, facts: StageFacts) -> CodeNeeds:
+    """Return what the Python source in the image uses at run time."""
     if not view.context.known:
         return EMPTY
     from msrefactor.code.python import python_needs_of
@@ -105,12 +107,8 @@ def _code_needs(view: View, facts: StageFacts) -> CodeNeeds:
     return python_needs_of(view.context, tuple(dict.fromkeys(sources)))
 
 
-def _build_files(
-    view: View, facts: StageFacts, installs: Sequence[tuple[Fact, Effect, Install]]
-) -> frozenset[str]:
+def build_files(view: View, facts: StageFacts, manifests: Iterable[str]) -> frozenset[str]:
     """Return the manifests that nothing but the install reads: no file that runs names them."""
-    wanted_files = {file for _, _, install in installs for file in install.files if not file.endswith("/")}
-    wanted_files |= _installer_binaries(view, facts)
     if not view.context.known:
         return frozenset()
     texts: list[tuple[str, str]] = []
@@ -121,7 +119,7 @@ def _build_files(
                 if name.endswith((".py", ".sh", ".cfg", ".toml", ".ini")) and len(texts) < 5000:
                     texts.append((name, view.context.read_text(name) or ""))
     kept: set[str] = set()
-    for file in wanted_files:
+    for file in manifests:
         name = posixpath.basename(file)
         if any(
             name in text
@@ -152,4 +150,4 @@ _PROGRAMS = frozenset(
     "litestar granian poetry pipenv uv".split()
 )
 
-ECOSYSTEM = Ecosystem("python", interpret, plan, missing, programs=_PROGRAMS, code=_code_needs)
+ECOSYSTEM = Ecosystem("python", interpret, plan, missing, programs=_PROGRAMS, code=code_needs)

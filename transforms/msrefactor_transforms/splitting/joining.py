@@ -71,6 +71,7 @@ def _running(
             (one, evidence)
             for one in ecosystems()
             if one.name not in found
+            and (one.name in plans or not one.shares_programs)
             and (
                 (evidence := _started(facts, wants, one, plans.get(one.name))) is not None
                 or (evidence := _installed_by(facts, wants, one, plans)) is not None

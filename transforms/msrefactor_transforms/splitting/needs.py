@@ -26,7 +26,7 @@ from msrefactor_transforms.splitting.plan import RuntimePackage, SplitPlan
 
 _BUILDS_AT_START = frozenset(
     "gcc g++ cc c++ make cmake cargo rustc javac mvn gradle gradlew mvnw pip pip3 pipx easy_install "
-    "conda mamba poetry-install npm-install bundle-install".split()
+    "poetry-install npm-install bundle-install".split()
 )
 _WORKBENCHES = frozenset(
     ["jupyter", "jupyter-lab", "jupyter-notebook", "ipython", "code-server", "rstudio-server", "sshd"]

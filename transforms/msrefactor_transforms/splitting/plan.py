@@ -179,6 +179,8 @@ class Ecosystem:
     programs: frozenset[str] = frozenset()
     """Commands that only run with this language's interpreter: the interpreter itself, servers and task
     runners. Empty for a language whose programs run alone. `python3.12` counts as `python`."""
+    shares_programs: bool = False
+    """Whether these are another language's too: they count only where this ecosystem builds something."""
     packages: frozenset[str] = frozenset()
     """Packages of the distributions that serve nothing but this language."""
     images: frozenset[str] = frozenset()
