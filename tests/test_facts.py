@@ -9,6 +9,7 @@ import pytest
 from conftest import MakeFiles
 from msrefactor.context import BuildContext
 from msrefactor.facts import Placed, Role, Scope, StageFacts, is_under, overlaps, stage_facts
+from msrefactor.knowledge.images import describe
 from msrefactor.parse import parse
 
 UNKNOWN = BuildContext.unknown()
@@ -222,3 +223,24 @@ def test_what_redirections_write(text: str, writes: tuple[str, ...], appends: tu
 def test_a_group_that_writes_nobody_knows_where_is_opaque() -> None:
     run = facts("FROM debian\nRUN { echo a; } > $SOMEWHERE\n").facts[-1]
     assert run.role is Role.OPAQUE
+
+
+def test_files_of_a_folder_come_from_all_copies_into_it(tmp_path: Path) -> None:
+    for name in ("src/main.c", "deploy/night.txt", "words/pages/a.txt", "other/b.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    placed = (
+        Placed("/app", "src", is_folder=True),
+        Placed("/app", "deploy", is_folder=True),
+        Placed("/app/pages", "words/pages", is_folder=True),
+        Placed("/app/c.txt", "other/b.txt", is_folder=False),
+        Placed("/", "other", is_folder=True),
+    )
+    scope = Scope(describe("debian"), BuildContext.open(tmp_path), placed=placed)
+    assert scope.files("/app") == {
+        "main.c": "src/main.c",
+        "night.txt": "deploy/night.txt",
+        "pages/a.txt": "words/pages/a.txt",
+        "c.txt": "other/b.txt",
+    }
+    assert scope.files("/app/pages") == {"a.txt": "words/pages/a.txt"}

@@ -54,6 +54,9 @@ def test_nothing_is_claimed_of_unknown_images(text: str) -> None:
         "mcr.microsoft.com/dotnet/sdk:8.0",
         "debian:bookworm-slim",
         "oven/bun:1-distroless",
+        "perl:5.24.0",  # older than the slim images
+        "perl:5.28.1-threaded",
+        "elixir:1.2.3",
     ],
 )
 def test_no_slim_variant(text: str) -> None:

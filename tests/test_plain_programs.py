@@ -62,6 +62,28 @@ def test_haskell_without_names_is_refused(tmp_path: Path) -> None:
     assert effect.refusal.code == "unknown-artifact"
 
 
+MODULES = {"game.hs": "-- module No\nmain = pure ()\n", "rules.hs": "module Rules where\n", "a.txt": ""}
+
+
+@pytest.mark.parametrize(
+    ("command", "outputs"),
+    [("ghc *.hs -package random", ("/src/game",)), ("ghc rules.hs game.hs", ("/src/game",))],
+)
+def test_ghc_names_a_program_after_the_file_with_its_main(
+    tmp_path: Path, command: str, outputs: tuple[str, ...]
+) -> None:
+    effect = _effect(haskell.interpret, tmp_path, command, MODULES, "haskell:9.10")
+    assert effect is not None
+    assert effect.writes == outputs
+
+
+def test_ghc_with_two_mains_is_refused(tmp_path: Path) -> None:
+    files = {**MODULES, "rules.hs": "module Main where\n"}
+    effect = _effect(haskell.interpret, tmp_path, "ghc *.hs", files, "haskell:9.10")
+    assert effect is not None
+    assert effect.refusal is not None
+
+
 PACKAGE = """
 let package = Package(name: "p", targets: [
   .executableTarget(name: "App"), // .executableTarget(name: "Old"),

@@ -59,7 +59,9 @@ WASTE = (
 """Folders whose content nobody needs at run time, unless someone says so."""
 
 
-_CACHES = frozenset(".cache .npm .gradle .m2 .sbt .ivy2 .coursier .lein .cpcache".split())
+_CACHES = frozenset(
+    ".cache .npm .gradle .m2 .sbt .ivy2 .coursier .lein .cpcache .cpanm .cpan .perl-cpm".split()
+)
 """Folders of users and projects where build tools keep what they downloaded."""
 
 

@@ -185,6 +185,28 @@ class Scope:
                 return posixpath.dirname(placed.source)
         return None
 
+    def files(self, folder: str) -> Mapping[str, str]:
+        """Return the files of the context that lie below a folder of the image, by all the copies into it.
+
+        Each by its path below the folder, with its path in the context.
+        """
+        found: dict[str, str] = {}
+        for placed in self.placed:
+            place, source = placed.destination, placed.source
+            if not placed.is_folder:
+                if is_under(place, folder):
+                    found[posixpath.relpath(place, folder)] = source
+                continue
+            if is_under(folder, place):
+                source = posixpath.normpath(posixpath.join(source, posixpath.relpath(folder, place)))
+                place, source = folder, "" if source == "." else source
+            elif not is_under(place, folder):
+                continue
+            for file in self.context.files(source):
+                inside = posixpath.join(place, posixpath.relpath(file, source or "."))
+                found[posixpath.relpath(inside, folder)] = file
+        return found
+
     def read(self, path: str) -> str | None:
         """Return the text of a file of the image that came from the context, or None."""
         source = self.origin(path)

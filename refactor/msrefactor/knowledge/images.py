@@ -154,6 +154,8 @@ def slim_variant(text: str) -> str | None:
         return None
     if (_major(_version(tag)) or table.get("slim_from", 0)) < table.get("slim_from", 0):
         return None
+    if tag.version and tag.version in table.get("not_slim", "").split():
+        return None
     if table["family"] == "debian":
         # debian:latest is debian:stable; there is no debian:slim
         slim = f"{reference.tag if reference.tag not in (None, 'latest') else 'stable'}-slim"

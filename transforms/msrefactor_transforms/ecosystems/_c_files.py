@@ -53,7 +53,7 @@ def filled(view: View, facts: StageFacts, tree: str) -> Filled:
     if root is not None and any(
         placed.is_folder and is_under(tree, placed.destination) for placed in scope.placed
     ):
-        found = [posixpath.join(tree, name) for name in _data(view, root)]
+        found = [posixpath.join(tree, name) for name in _data(scope.files(tree))]
         return Filled((tree,), frozenset(), tuple((p, not scope.is_file(p)) for p in found if scope.has(p)))
     folders: list[str] = []
     files: list[str] = []
@@ -68,7 +68,7 @@ def filled(view: View, facts: StageFacts, tree: str) -> Filled:
         if all(not _is_source(file) for file in view.context.files(placed.source)):
             continue  # data alone: the author's own copy is replayed
         folders.append(placed.destination)
-        names = [posixpath.join(placed.destination, name) for name in _data(view, placed.source)]
+        names = [posixpath.join(placed.destination, name) for name in _data(scope.files(placed.destination))]
         data.extend((name, not scope.is_file(name)) for name in names)
     return Filled(tuple(folders), frozenset(files), tuple(data))
 
@@ -84,11 +84,10 @@ def why_opened(sources: CSources) -> str:
     return "may be opened by the program"
 
 
-def _data(view: View, root: str) -> list[str]:
+def _data(names: Iterable[str]) -> list[str]:
     """Return what a folder holds beside sources: whole folders of data, single files where it is mixed."""
     entries: dict[str, list[str]] = {}
-    for file in view.context.files(root):
-        inside = posixpath.relpath(file, root or ".")
+    for inside in sorted(names):
         top = inside.split("/")[0]
         is_hidden = top.startswith(".") and not top.startswith(".env")
         if (

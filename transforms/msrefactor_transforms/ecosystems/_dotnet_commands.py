@@ -292,15 +292,11 @@ def _self_contained(project: DotnetProject, options: _Options, rid: str, scope: 
 def _projects(place: str, scope: Scope) -> tuple[DotnetProject, ...]:
     """Return the projects that a path means: a project file, a solution, or the one of a folder."""
     source = scope.origin(place)
-    if source is None:
-        return ()
     context = scope.context
-    if context.is_file(source):
+    if source is not None and context.is_file(source):
         paths = _named_projects(source, scope)
     else:
-        inside = [
-            file for file in context.files(source) if posixpath.dirname(file) == source and scope.has(place)
-        ]
+        inside = [file for path, file in scope.files(place).items() if "/" not in path]
         own = [file for file in inside if file.endswith(PROJECT_ENDINGS)]
         solutions = [file for file in inside if file.endswith((".sln", ".slnx"))]
         if len(own) == 1 and not solutions:

@@ -30,7 +30,8 @@ _NOT_RUN_TIME = frozenset(
     "Containerfile NuGet.config nuget.config NuGet.Config global.json packages.lock.json packages.config "
     "stylecop.json version.json azure-pipelines.yml Jenkinsfile Procfile CODEOWNERS libman.json "
     "bundleconfig.json compilerconfig.json tests test docs node_modules docker-compose.dcproj "
-    "gulpfile.js package.json package-lock.json tsconfig.json omnisharp.json".split()
+    "gulpfile.js package.json package-lock.json tsconfig.json omnisharp.json dockerignore "
+    "launchSettings.json".split()
 )
 _MANIFESTS = frozenset(["nuget.config", "global.json", "packages.lock.json", "packages.config"])
 _MOST_SINGLE_FILES = 6
@@ -91,7 +92,7 @@ def run_time_files(
             add(path, "named where the container is started")
     is_started_in_source = any(is_under(scope.cwd, folder) for folder in folders)
     if is_started_in_source and not any(is_under(scope.cwd, output) for output in outputs):
-        for path in _data(view, facts):
+        for path in _data(facts):
             add(path, "lies where the program is started")
     return [
         Artifact(path, last, why, is_folder=not scope.is_file(path))
@@ -100,13 +101,10 @@ def run_time_files(
     ]
 
 
-def _data(view: View, facts: StageFacts) -> list[str]:
+def _data(facts: StageFacts) -> list[str]:
     """Return what lies where the program is started and isn't source; projects below are left out."""
     scope = facts.end
-    root = scope.origin(scope.cwd)
-    if root is None:
-        return []
-    files = [posixpath.relpath(file, root or ".") for file in view.context.files(root)]
+    files = sorted(scope.files(scope.cwd))
     others = {posixpath.dirname(file) for file in files if file.endswith(PROJECT_ENDINGS) and "/" in file}
     entries: dict[str, list[str]] = {}
     for file in files:

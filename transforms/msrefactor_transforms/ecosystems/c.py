@@ -324,15 +324,18 @@ def _unpacked(facts: StageFacts, trees: _Trees) -> Iterable[Artifact]:
 
 def _origins(facts: StageFacts, folder: str) -> list[str]:
     """Return the folders of the context that a folder of the image was filled from."""
-    origin = facts.end.origin(folder)
-    if origin is not None:
-        return [origin]
-    return [
-        placed.source if placed.is_folder else posixpath.dirname(placed.source)
-        for fact in facts.facts
-        for placed in fact.placed
-        if is_under(placed.destination, folder)
-    ]
+    found: list[str] = []
+    for placed in facts.end.placed:
+        source = placed.source
+        if placed.is_folder and is_under(folder, placed.destination):
+            rest = posixpath.relpath(folder, placed.destination)
+            source = posixpath.normpath(posixpath.join(source, rest))
+            source = "" if source == "." else source
+            if facts.end.context.is_dir(source) or source == "":
+                found.append(source)
+        elif is_under(placed.destination, folder):
+            found.append(source if placed.is_folder else posixpath.dirname(source))
+    return list(dict.fromkeys(found))
 
 
 def _sources(view: View, facts: StageFacts, trees: _Trees, builds: Sequence[OwnBuild]) -> CSources:

@@ -6,6 +6,7 @@ Dockerfiles for what every program loads (gmp, numa, tinfo, zlib; netbase names 
 
 from __future__ import annotations
 
+import fnmatch
 import posixpath
 import re
 from collections.abc import Sequence
@@ -142,13 +143,42 @@ def _cabal(words: Sequence[str], scope: Scope) -> Effect | None:
 
 
 def _ghc(words: Sequence[str], scope: Scope) -> Effect:
-    sources = [word for word in words if word.endswith((".hs", ".lhs"))]
-    if "--version" in words or not sources:
+    sources = [path for word in words if word.endswith((".hs", ".lhs")) for path in _sources(word, scope)]
+    if "--version" in words or not any(word.endswith((".hs", ".lhs")) for word in words):
         return prepares("ghc", scope)
-    output = option(words, "-o") or posixpath.splitext(sources[0])[0]
+    output = option(words, "-o")
+    if output is None:
+        # GHC names the program after the file with the module Main
+        mains = sources if len(sources) == 1 else [one for one in sources if _is_main(one, scope)]
+        if len(mains) != 1:
+            return unclear(
+                "ghc", "which of its files GHC names the program after isn't known", scope, "add -o"
+            )
+        output = posixpath.splitext(mains[0])[0]
     is_static = "-optl-static" in words or "-optl=-static" in words
     build = PlainBuild("haskell", (scope.path(output),), scope.cwd, is_static)
     return made("haskell", "ghc", build.outputs, scope, build)
+
+
+def _sources(word: str, scope: Scope) -> list[str]:
+    """Return the source files that a word names; those of the context where it is a pattern."""
+    if not any(char in word for char in "*?["):
+        return [word]
+    folder = posixpath.dirname(word)
+    files = scope.files(scope.path(folder))
+    return [
+        posixpath.join(folder, name)
+        for name in sorted(files)
+        if "/" not in name and fnmatch.fnmatchcase(name, posixpath.basename(word))
+    ]
+
+
+def _is_main(path: str, scope: Scope) -> bool:
+    """Whether a source file holds the module Main, as one without a header does."""
+    text = scope.read(scope.path(path)) or ""
+    plain = re.sub(r"\{-.*?-\}", "", text, flags=re.DOTALL)
+    header = re.search(r"^module\s+([\w.]+)", plain, re.MULTILINE)
+    return header is None or header[1] == "Main"
 
 
 def executables(scope: Scope) -> tuple[str, ...]:

@@ -1,27 +1,31 @@
 """Perl: modules by cpanm, cpm and Carton; their folder goes over whole, on the author's own kind of base.
 
 Which libraries compiled modules load follows from the author's `-dev` packages. On a full image, which has
-headers of its own, they follow from the names of the modules. Sources: metacpan.org App::cpanminus, Carton,
-App::cpm; Perl/docker-perl's Dockerfiles.
+headers of its own, they follow from the names of the modules (`_perl_modules`). Sources: metacpan.org
+App::cpanminus, Carton, App::cpm; Perl/docker-perl's Dockerfiles.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from msrefactor.code.needs import CodeNeeds, merged_needs, source_texts
 from msrefactor.contract import evidence_of
 from msrefactor.facts import Effect, Fact, Role, Scope, StageFacts
 from msrefactor.knowledge.images import pinned
+from msrefactor.knowledge.packages import runtime_packages
 from msrefactor.model import Evidence, Refused, View
 from msrefactor.shell import Command
+from msrefactor_transforms.ecosystems._perl_modules import asked_for, headers_of
 from msrefactor_transforms.ecosystems._plain_program import Language, needs_of, option
 from msrefactor_transforms.splitting.bases import saved_by_base, slim_base
 from msrefactor_transforms.splitting.opened import SourceKind
+from msrefactor_transforms.splitting.packages import bare_name
 from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, Level, RuntimePackage, SplitPlan
+from msrefactor_transforms.splitting.question import is_install
 
 _INSTALLERS = frozenset(["cpanm", "cpan", "cpm", "carton"])
 LANGUAGE = Language(
@@ -36,38 +40,6 @@ LANGUAGE = Language(
     tools=_INSTALLERS,
     comment="#",
 )
-_LIBRARIES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "DBD::Pg": {"debian": ("libpq5",)},
-    "DBD::mysql": {"debian": ("libmariadb3",)},
-    "DBD::MariaDB": {"debian": ("libmariadb3",)},
-    "XML::LibXML": {"debian": ("libxml2",)},
-    "XML::LibXSLT": {"debian": ("libxslt1.1", "libxml2")},
-    "XML::Parser": {"debian": ("libexpat1",)},
-    "YAML::LibYAML": {"debian": ()},
-    "Net::SSLeay": {"bullseye": ("libssl1.1",), "bookworm": ("libssl3",), "trixie": ("libssl3t64",)},
-    "Crypt::OpenSSL::RSA": {"bullseye": ("libssl1.1",), "bookworm": ("libssl3",), "trixie": ("libssl3t64",)},
-}
-"""What compiled modules load, by release or for all of Debian's: what Debian's packages of them depend on."""
-_THROUGH = {
-    "IO::Socket::SSL": "Net::SSLeay", "LWP::Protocol::https": "Net::SSLeay", "Mojo::Pg": "DBD::Pg",
-    "Mojo::mysql": "DBD::mysql", "XML::Twig": "XML::Parser", "XML::Simple": "XML::Parser",
-}  # fmt: skip
-_PURE = frozenset(
-    "Dancer Dancer2 Mojolicious Plack Starman Moo Moose Try::Tiny DBI JSON JSON::XS Cpanel::JSON::XS "
-    "JSON::MaybeXS JSON::PP Template HTTP::Tiny LWP::UserAgent DateTime Path::Tiny Type::Tiny "
-    "Data::Dumper Getopt::Long Text::CSV Text::CSV_XS Log::Log4perl YAML YAML::XS Starlet Gazelle "
-    "Twiggy Server::Starter Kelp HTTP::Message URI Redis DBD::SQLite Digest::SHA Net::Server EV "
-    "AnyEvent Minion Test::More Test::Simple IO::Socket::IP Time::HiRes List::Util List::MoreUtils "
-    "Furl Amon2 Router::Simple Text::Xslate Class::Accessor::Lite Catalyst::Runtime Sereal CBOR::XS "
-    "App::cpm App::cpanminus Carton Module::Build".split()
-)
-"""Modules without a library of the system; EV and DBD::SQLite bring theirs."""
-_PURE_FAMILIES = (
-    "Dancer::Plugin::", "Dancer2::Plugin::", "Mojolicious::", "Plack::", "HTTP::", "LWP::", "Test::",
-    "MIME::", "Path::", "Module::", "MooX::", "MooseX::", "Types::", "Log::Any", "File::Slurp", "File::Temp",
-    "File::Find",
-)  # fmt: skip
-"""How the names of families begin that have none either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +54,12 @@ class PerlInstall:
 def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Effect | None:
     """Return what an installer of Perl modules does."""
     tool = posixpath.basename(argv[0] or "") if argv else ""
+    words = [word or "" for word in argv[1:]]
+    if tool == "perl" and words[:1] == ["-"]:
+        # `curl -L https://cpanmin.us | perl - App::cpanminus`: the installer's own script comes by the pipe
+        tool, words = _piped(words[1:]), words[1:]
     if tool not in _INSTALLERS:
         return None
-    words = [word or "" for word in argv[1:]]
     plain = [word for word in words if word and not word.startswith("-")]
     if tool == "carton":
         return _carton(plain, words, scope)
@@ -95,12 +70,19 @@ def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Eff
         folder = (
             _site(scope) if is_global else scope.path(option(words, "-L", "--local-lib-contained") or "local")
         )
-        return _installed(tool, folder, _listed(plain[1:], scope), scope)
+        return _installed(tool, folder, asked_for(plain[1:], scope), scope)
     values = ("-L", "-l", "--local-lib-contained", "--local-lib", "--mirror", "--from", "--cpanfile")
     place = option(words, "-L", "-l", "--local-lib-contained", "--local-lib")
     given = {option(words, name) for name in values}
     names = [word for word in plain if word not in given]
-    return _installed(tool, scope.path(place) if place else _site(scope), _listed(names, scope), scope)
+    return _installed(tool, scope.path(place) if place else _site(scope), asked_for(names, scope), scope)
+
+
+def _piped(words: Sequence[str]) -> str:
+    """Return the installer whose arguments follow `perl -`; "" where they are none's."""
+    if words[:1] == ["install"] and ("App::cpm" in words or "-g" in words):
+        return "cpm"
+    return "cpanm" if "App::cpanminus" in words or "--installdeps" in words else ""
 
 
 def _carton(plain: Sequence[str], words: Sequence[str], scope: Scope) -> Effect | None:
@@ -108,30 +90,13 @@ def _carton(plain: Sequence[str], words: Sequence[str], scope: Scope) -> Effect 
         return None
     if plain[:1] in (["install"], []):
         folder = scope.path(option(words, "-p", "--path") or "local")
-        return _installed("carton", folder, _listed(["."], scope), scope)
+        return _installed("carton", folder, asked_for(["."], scope), scope)
     return Effect(Role.NOTHING, tool="carton")
 
 
 def _site(scope: Scope) -> str:
     """Return where modules are installed for everybody: with the image's own Perl, or with Debian's."""
     return "/usr/local/lib/perl5" if scope.base.family == "perl" else "/usr/local"
-
-
-def _listed(names: Sequence[str], scope: Scope) -> tuple[str, ...] | None:
-    """Return the names of the modules; those of the cpanfile where a folder is named."""
-    found: list[str] = []
-    for name in names or ["."]:
-        if "://" in name or name.endswith((".tar.gz", ".git")):
-            return None
-        if name.startswith((".", "/")):
-            text = scope.read(posixpath.join(scope.path(name), "cpanfile"))
-            if text is None:
-                return None
-            plain = re.sub(r"(?m)#.*$", "", text)
-            found.extend(re.findall(r"\brequires\s*\(?\s*[\"']([\w:]+)[\"']", plain))
-        else:
-            found.append(re.split(r"[@~]", name)[0])
-    return tuple(name for name in dict.fromkeys(found) if name != "perl")
 
 
 def _installed(tool: str, folder: str, modules: tuple[str, ...] | None, scope: Scope) -> Effect:
@@ -206,31 +171,27 @@ def _wanted(
     facts: StageFacts, installs: Sequence[tuple[Fact, PerlInstall]], place: Evidence
 ) -> tuple[tuple[RuntimePackage, ...], tuple[str, ...]] | Refused:
     """Return the packages that the modules need of what only the full image has, and what isn't known."""
-    release = facts.base.release or (facts.base.releases or ("",))[-1]
+    release = facts.base.release or (facts.base.releases or ("this release",))[-1]
+    # what the author lists comes with the list
+    listed = {bare_name(n) for _, e in facts.effects() if is_install(e) for n in e.detail.names if n}
     packages: dict[str, RuntimePackage] = {}
     unknown: list[str] = []
     for _, install in installs:
         if install.modules is None:
             return Refused("runtime-library", "which modules are installed isn't known", (place,))
         for module in install.modules:
-            name = _THROUGH.get(module, module)
-            row = _LIBRARIES.get(name)
-            if row is None:
-                if not _is_pure(module):
-                    unknown.append(
-                        f"{module} and what it depends on load no library that only the full image has"
-                    )
-                continue
-            names = row.get("debian", row.get(release))
-            if names is None:
-                return Refused("runtime-library", f"what {module} loads on {release} isn't known", (place,))
-            for package in names:
-                packages[package] = RuntimePackage(package, place, f"{module} loads it")
+            headers = headers_of(module)
+            if headers is None:
+                what = f"{module} and what it depends on"
+                unknown.append(f"{what} load no library that only the full image has")
+            for name in headers or ():
+                names = () if name in listed else runtime_packages(name, "debian", facts.base.releases)
+                if names is None:
+                    detail = f"what {module} loads on {release} isn't known"
+                    return Refused("runtime-library", detail, (place,))
+                for package in names:
+                    packages.setdefault(package, RuntimePackage(package, place, f"{module} loads it"))
     return tuple(packages.values()), tuple(dict.fromkeys(unknown))
-
-
-def _is_pure(module: str) -> bool:
-    return module in _PURE or module.startswith(_PURE_FAMILIES)
 
 
 def _code(view: View, facts: StageFacts) -> CodeNeeds:

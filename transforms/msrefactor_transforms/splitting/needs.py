@@ -251,10 +251,13 @@ def resolved(
             unique.setdefault(package_need.name, package_need)
     if unique and base.system == "debian" and not set(base.releases) <= set(knowledge.RELEASES):
         first = next(iter(unique.values()))
+        named = " or ".join(base.releases)
+        what = f"{named}, which {base.reference.text} has, can" if named else f"{base.reference.text} can"
         refusal = refusal or Refused(
             "unknown-release",
-            f"{first.name} has to be installed, and what {base.reference.text} can install isn't known",
+            f"{first.name} has to be installed, and what {what} install isn't known",
             (first.evidence,),
+            f"start from an image on {', '.join(knowledge.RELEASES[:-1])} or {knowledge.RELEASES[-1]}",
         )
     needs.extend(
         Need(NeedKind.PACKAGE, one.name, one.evidence, "installed in the final stage")

@@ -90,7 +90,7 @@ def run_time_files(
         for folder in opened.folders:
             if folder != scope.cwd and not is_under(scope.cwd, folder):
                 continue
-            for path in _data(view, scope, folder, opened):
+            for path in _data(scope, folder, opened):
                 if why is not None or _is_mentioned(path, opened, given):
                     add(path, why or "named in the source")
     return [
@@ -183,14 +183,10 @@ def _is_source_only(view: View, scope: Scope, path: str, opened: Opened) -> bool
     return all(file.endswith(opened.kind.marks) for file in view.context.files(source))
 
 
-def _data(view: View, scope: Scope, folder: str, opened: Opened) -> list[str]:
+def _data(scope: Scope, folder: str, opened: Opened) -> list[str]:
     """Return what the folder holds beside source: whole folders of data, single files where it is mixed."""
-    root = scope.origin(folder)
-    if root is None:
-        return []
     entries: dict[str, list[str]] = {}
-    for file in view.context.files(root):
-        inside = posixpath.relpath(file, root or ".")
+    for inside, file in sorted(scope.files(folder).items()):
         top = inside.split("/")[0]
         is_hidden = top.startswith(".") and not top.startswith(".env")
         if (

@@ -192,8 +192,12 @@ def _is_of_tools(question: Question, reads: Iterable[str], writes: Iterable[str]
     return any(is_under(path, tree) for path in (*reads, *writes) for tree in question.plan.tools)
 
 
+_THROUGH = {"gnupg": ("gpg",), "gnupg2": ("gpg",), "gnupg1": ("gpg",)}
+"""Commands of packages that others bring."""
+
+
 def _has_tool(question: Question, effect: Effect) -> bool:
-    if question.is_same_base or not effect.tool:
+    if not effect.tool:
         return True
     runtime = question.runtime
     if effect.tool in runtime.commands:
@@ -202,7 +206,13 @@ def _has_tool(question: Question, effect: Effect) -> bool:
     if effect.tool in SHELL_BUILTINS or effect.tool in knowledge.minimal_commands(runtime.system, release):
         return True
     packages = [*_authors_packages(question), *(package.name for package in question.wanted)]
-    return any(effect.tool in knowledge.commands_of(name, release) for name in packages)
+    if any(effect.tool in knowledge.commands_of(name, release) for name in packages):
+        return True
+    # the same base has it, but for what the author installed and the final stage leaves out
+    return question.is_same_base and not any(
+        effect.tool in knowledge.commands_of(name, release) or effect.tool in _THROUGH.get(name, ())
+        for name in question.removed
+    )
 
 
 def _authors_packages(question: Question) -> Iterable[str]:
