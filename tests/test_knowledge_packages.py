@@ -122,6 +122,9 @@ def test_run_time_packages_of_alpine() -> None:
     assert runtime_packages("g++", "alpine", ()) == ("libstdc++", "libgcc")
     assert runtime_packages("musl-dev", "alpine", ()) == ()
     assert runtime_packages("nonsense-dev", "alpine", ()) is None
+    assert runtime_packages("openssl-dev", "alpine", ("3.20",)) == ("libssl3", "libcrypto3")
+    assert runtime_packages("openssl-dev", "alpine", ("3.12",)) == ("openssl",)
+    assert runtime_packages("openssl-dev", "alpine", ()) == ("openssl",)
 
 
 def test_one_name_for_two_releases() -> None:

@@ -33,6 +33,9 @@ def runtime_packages(name: str, system: str, releases: Sequence[str]) -> tuple[s
     """
     name = _bare(name)
     if system == "alpine":
+        if name == "openssl-dev" and not all(_has_openssl_3(release) for release in releases or ("",)):
+            # libssl1.1 or libssl3, as the release has it
+            return ("openssl",)
         if name in _alpine_runtime():
             return _alpine_runtime()[name]
         return () if is_build_only(name, system) else None
@@ -52,6 +55,12 @@ def runtime_packages(name: str, system: str, releases: Sequence[str]) -> tuple[s
             return None
         wanted[release] = found
     return _common_names(wanted)
+
+
+def _has_openssl_3(release: str) -> bool:
+    """Tell whether Alpine's release is 3.17 or later; not where none is known."""
+    numbers = re.fullmatch(r"(\d+)\.(\d+)", release)
+    return numbers is not None and (int(numbers[1]), int(numbers[2])) >= (3, 17)
 
 
 def is_build_only(name: str, system: str) -> bool:

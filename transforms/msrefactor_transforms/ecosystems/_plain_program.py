@@ -129,7 +129,7 @@ def plan_of_language(
     builds = [(f, e.detail) for f, e in own if _detail_of(e, language)]
     builds.extend(_taken(facts, language))
     if not builds:
-        return None
+        return _not_understood(view, facts, language)
     place = evidence_of(builds[0][0].instruction, view.name)
     folders = tuple(dict.fromkeys(b.project for _, b in builds if b.project != "/" and not b.is_tool))
     needs, texts = _read(view.context, facts, language, folders)
@@ -160,6 +160,17 @@ def plan_of_language(
         evidence=(place,),
     )
     return plan_of(view, facts, program)
+
+
+def _not_understood(view: View, facts: StageFacts, language: Language) -> Refused | None:
+    """Return the obstacle that the compiler's image is used for steps that nobody understands."""
+    if facts.base.family not in language.toolchains:
+        return None
+    for fact, effect in facts.effects():
+        if effect.role is Role.OPAQUE:
+            why = effect.why or f"what `{effect.tool}` leaves behind isn't known"
+            return Refused("opaque-step", why, (evidence_of(fact.instruction, view.name),))
+    return None
 
 
 def _zones(

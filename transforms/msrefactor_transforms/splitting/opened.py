@@ -193,7 +193,7 @@ def _data(scope: Scope, folder: str, opened: Opened) -> list[str]:
             is_hidden
             or top in _NOT_RUN_TIME
             or top in opened.kind.manifests
-            or top.startswith(("Dockerfile", "README", "LICENSE", "CHANGELOG"))
+            or top.startswith(("Dockerfile", "dockerfile", "README", "LICENSE", "CHANGELOG"))
             or _COMPOSE.fullmatch(top)
         ):
             continue
