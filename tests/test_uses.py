@@ -70,7 +70,7 @@ def test_nothing_is_found_in_a_plain_project(shop: Path) -> None:
         "services: {1: {build: ., [x]: y, 2: 3, null: 4, command: {a: b}}}",
         "services: {web: {build: ., command: null, entrypoint: ~, user: , volumes: x, ports: {a: b}}}",
         "services: {web: {build: ., command: [[a]], environment: [[a], {b: c}, =x], ports: [[80], {a: b}]}}",
-        "services: {web: {build: ., volumes: [a:/a, /anonymous, {type: volume, source: a, target: /b}]}}",
+        "services: {web: {build: ., volumes: [/anonymous, {type: tmpfs, target: /b}]}}",
         "services: {web: {build: ., volumes: {.: /app}, healthcheck: [curl]}}",
         "services:\n  web:\n    build: .\n   command: bad indentation\n",
         "services: {web: {build: ., command: *missing}}",
@@ -778,3 +778,10 @@ def test_calls_know_their_line_and_folder() -> None:
         ("run", "x", 2, "a"),
         ("exec", "y", 4, None),
     ]
+
+
+def test_volumes_that_outlive_the_container(shop: Path) -> None:
+    text = "services: {web: {build: ., volumes: [a:/a, /anonymous, {type: volume, source: a, target: /b}]}}\n"
+    write(shop, "compose.yaml", text)
+    write(shop, "run.sh", "docker build -t shop .\ndocker run -v data:/data shop\n")
+    assert set(of(shop, "volume")) == {"/a", "/b", "/data"}

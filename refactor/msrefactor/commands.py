@@ -402,6 +402,7 @@ def _users(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effec
     takes: tuple[str, ...] = (
         "-u", "--uid", "-g", "--gid", "-G", "--groups", "-d", "--home-dir", "--home", "-s", "--shell",
         "-c", "--comment", "--gecos", "-h", "-k", "-K", "--ingroup", "-p", "--password", "-b",
+        "--skel", "--key",
     )  # fmt: skip
     if tool == "adduser" and scope.base.system != "alpine":
         takes = tuple(option for option in takes if option not in ("-h",))
@@ -410,6 +411,9 @@ def _users(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effec
         # a name given by a variable: the command runs as well on the runtime base
         return Effect(Role.SETUP, tool=tool, writes=("/etc/passwd", "/etc/group"))
     made = tuple(name for name in names if name)
+    if tool in ("adduser", "addgroup") and len(made) == 2:
+        # `adduser web readers` puts a user into a group
+        return Effect(Role.SETUP, tool=tool, writes=("/etc/group",), mentions_users=made)
     homes: tuple[tuple[str, str], ...] = ()
     writes = ["/etc/passwd", "/etc/group"]
     if tool in ("useradd", "adduser") and made:

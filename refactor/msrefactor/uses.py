@@ -32,6 +32,7 @@ UseKind: TypeAlias = Literal[
     "healthcheck",
     "user",
     "bind-mount",
+    "volume",
     "port",
     "environment",
     "target",
@@ -87,6 +88,7 @@ class Use:
     - `healthcheck`, `exec`: runs in the running container, beside its main process; a `healthcheck` with the
       value `none` switches the image's own off.
     - `bind-mount`: `value` is `source:target`; a source in the build context is relative to it (`.` is all).
+    - `volume`: `value` is where a volume that outlives the container is mounted.
     - `port`: the container's, `8080` or `53/udp`. `user`: `name` or `uid:gid`. `working-dir`: a path.
     - `environment`, `build-arg`: `NAME=value`, or `NAME` if there is no value or it looks like a secret.
     - `target`: the stage that is built. `development`: people work in the container.
@@ -429,7 +431,8 @@ def _of_service(place: _Place, service: Service) -> Iterator[Use]:
         for item in items(node) if is_list(node) else ():
             mount = _compose_mount(place, item, file, service.variables)
             if mount is not None:
-                yield place.value("bind-mount", mount, file, line(item), f"{label}, volumes")
+                which: UseKind = "bind-mount" if ":" in mount else "volume"
+                yield place.value(which, mount, file, line(item), f"{label}, volumes")
 
 
 _COMPOSE_COMMANDS: tuple[tuple[str, UseKind], ...] = (("entrypoint", "entrypoint"), ("command", "command"))
@@ -525,19 +528,21 @@ def _container_port(text: str) -> str | None:
 
 
 def _compose_mount(place: _Place, item: Node, file: str, variables: Mapping[str, str]) -> str | None:
-    """Return `source:target` of a bind mount; None for a volume."""
+    """Return `source:target` of a bind mount, the target of a volume; None for what isn't kept."""
     from msrefactor.compose import get, interpolated, scalar
 
     text = scalar(item)
     if text is not None:
         source, target = _split_mount(interpolated(text, variables))
     else:
-        if scalar(get(item, "type")) != "bind":
+        if scalar(get(item, "type")) not in ("bind", "volume"):
             return None
         source = interpolated(scalar(get(item, "source")) or "", variables)
         target = interpolated(scalar(get(item, "target")) or "", variables)
-    if not target or not source.startswith((".", "/", "~", "$")):
+    if not target or not source:
         return None
+    if not source.startswith((".", "/", "~", "$")):
+        return target if ":" not in target else None
     return f"{place.source(posixpath.dirname(file), source)}:{target}"
 
 
@@ -889,6 +894,8 @@ def _of_call(place: _Place, image: _Image, file: str, call: Call) -> Iterator[Us
         if target and source.startswith((".", "/", "~", "$")):
             base = call.folder if call.folder is not None else "$"
             yield place.value("bind-mount", f"{place.source(base, source)}:{target}", file, call.line, label)
+        elif source and target.startswith("/"):
+            yield place.value("volume", target, file, call.line, label)
     for value in call.values("env"):
         name, equals, text = value.partition("=")
         if name and "$" not in name:

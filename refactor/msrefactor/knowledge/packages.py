@@ -164,6 +164,11 @@ def commands_of(package: str, release: str | None = None) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+_ADDUSER = frozenset({"adduser", "addgroup", "deluser", "delgroup"})
+_WITH_ADDUSER = frozenset({"trusty", "xenial", "bionic", "focal", "jammy", "kinetic", "lunar"})
+"""Releases of Ubuntu whose smallest image has adduser: apt depended on it."""
+
+
 @cache
 def minimal_commands(system: str, release: str | None = None) -> frozenset[str]:
     """Return the commands that the smallest image of a distribution always has.
@@ -185,7 +190,8 @@ def minimal_commands(system: str, release: str | None = None) -> frozenset[str]:
     }
     if system == "debian" and release in measured:
         return measured[release]
-    return frozenset.intersection(*measured.values())
+    common = frozenset.intersection(*measured.values())
+    return common | _ADDUSER if system == "ubuntu" and release in _WITH_ADDUSER else common
 
 
 def installed_size_mb(package: str, release: str | None) -> float | None:

@@ -41,8 +41,8 @@ def builder_stage(question: Question, roles: Roles, cut: Cut) -> tuple[Instructi
                 prelude[0] = prelude[0].with_leading(question.newline)
             built.extend(prelude)
         if index in kept:
-            edits = plan.edits.get(index)
-            built.append(kept[index].replaced(list(edits)) if edits else kept[index])
+            edits = [*plan.edits.get(index, ()), *_renumbered(roles, facts[index])]
+            built.append(kept[index].replaced(edits) if edits else kept[index])
     built.extend(question.instruction(text) for text in plan.build_epilogue)
     removed = [path for path in plan.removed if any(_is_inside(path, a.path) for a in cut.artifacts)]
     if removed:
@@ -50,6 +50,13 @@ def builder_stage(question: Question, roles: Roles, cut: Cut) -> tuple[Instructi
         names = [posixpath.relpath(path, cwd) if _is_inside(path, cwd) else path for path in removed]
         built.append(question.instruction(f"RUN rm -rf {' '.join(names)}\n"))
     return tuple(built)
+
+
+def _renumbered(roles: Roles, fact: Fact) -> list[tuple[int, int, str]]:
+    """Return the changes that give an account the same number here as in the final stage."""
+    if fact.index not in roles.renumbered or fact.offset is None:
+        return []
+    return [(*fact.offset(start, end), text) for start, end, text in roles.changes[fact.index]]
 
 
 def _kept(question: Question, roles: Roles, fact: Fact, later: dict[int, Instruction]) -> Instruction | None:

@@ -11,17 +11,28 @@ from msrefactor.tree import Instruction
 Mapper = Callable[[int, int], tuple[int, int]]
 
 
-def kept_items(instruction: Instruction, script: Script, spans: Mapper, kept: Sequence[int]) -> Instruction:
+def kept_items(
+    instruction: Instruction,
+    script: Script,
+    spans: Mapper,
+    kept: Sequence[int],
+    changes: Sequence[tuple[int, int, str]] = (),
+) -> Instruction:
     """Return the RUN with only the items at these positions of its script.
 
     Between two items that stay, what stood before the later one stays (its separator, its line break, its
-    comments), so that the author's way of breaking lines is kept.
+    comments), so that the author's way of breaking lines is kept. `changes` are new texts for commands, by
+    their places in the script.
     """
     items = script.items
     wanted = sorted(set(kept))
-    edits: list[tuple[int, int, str]] = []
+    edits = [
+        (*spans(start, end), text)
+        for start, end, text in changes
+        if any(items[n].start <= start and end <= items[n].end for n in wanted)
+    ]
     if len(wanted) == len(items):
-        return instruction
+        return instruction.replaced(edits) if edits else instruction
     first = wanted[0]
     if first > 0:
         edits.append(

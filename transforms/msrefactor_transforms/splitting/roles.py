@@ -6,13 +6,15 @@ the final stage: they stay in the builder, and their results are copied like tho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from msrefactor.commands import SHELL_BUILTINS
-from msrefactor.facts import Effect, Fact, ItemFact, Role, is_under, overlaps
+from msrefactor.facts import Effect, Fact, ItemFact, Role, folder_state, is_under, overlaps
 from msrefactor.installers import PackageSource
 from msrefactor.knowledge import packages as knowledge
+from msrefactor_transforms.splitting import adduser
+from msrefactor_transforms.splitting.accounts import OF_EVERY_SYSTEM
 from msrefactor_transforms.splitting.packages import bare_name, fate
 from msrefactor_transforms.splitting.question import SYSTEM_FOLDERS, Question, is_install
 
@@ -41,6 +43,11 @@ class Roles:
     """Those of them whose results come with another artifact."""
     replayed: frozenset[tuple[int, int]] = frozenset()
     """Commands that the plan wants in the final stage: they count as set-up."""
+    changes: Mapping[int, tuple[tuple[int, int, str], ...]] = field(default_factory=dict)
+    """Commands that the final base has under another name, by the index of their RUN: places in its script
+    and what stands there in the final stage."""
+    renumbered: frozenset[int] = frozenset()
+    """Those of these RUNs that give other numbers then: the builder has to give the same."""
 
     def role(self, fact: Fact, position: int) -> Role:
         """Return the role of one item of a RUN."""
@@ -59,6 +66,8 @@ def roles_of(question: Question) -> Roles:
     ignored: set[tuple[int, int]] = set()
     builder_only: list[str] = list(question.plan.dropped)
     copied = {artifact.path for artifact in question.plan.artifacts}
+    changes: dict[int, tuple[tuple[int, int, str], ...]] = {}
+    renumbered: set[int] = set()
     for fact in question.facts.runs():
         for position, item in enumerate(fact.items):
             if _is_idle_source(question, item):
@@ -92,6 +101,12 @@ def roles_of(question: Question) -> Roles:
                 turned.add(place)
                 ignored.add(place)
                 continue
+            if lacking and set(lacking) <= adduser.NAMES and question.runtime.system in ("debian", "ubuntu"):
+                made = _accounts(question, fact, item)
+                changes[fact.index] = (*changes.get(fact.index, ()), *made.changes)
+                if made.is_renumbered:
+                    renumbered.add(fact.index)
+                continue
             if lacking and any(path in _ONLY_IN_PLACE and path not in copied for path in writes):
                 raise question.obstacle(
                     "need-not-found",
@@ -122,7 +137,60 @@ def roles_of(question: Question) -> Roles:
             if lacking or is_added_to or (from_builder and not is_in_place):
                 turned.add(place)
                 builder_only.extend(writes)
-    return Roles(frozenset(turned), frozenset(ignored), question.plan.replayed)
+    return Roles(
+        frozenset(turned), frozenset(ignored), question.plan.replayed, changes, frozenset(renumbered)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Accounts:
+    """What stands in the place of an item's adduser and addgroup."""
+
+    changes: tuple[tuple[int, int, str], ...]
+    is_renumbered: bool
+
+
+def _accounts(question: Question, fact: Fact, item: ItemFact) -> _Accounts:
+    """Return what takes the place of adduser and addgroup, which the final base lacks."""
+    changes: list[tuple[int, int, str]] = []
+    is_renumbered = False
+    for command, effect in zip(
+        item.item.commands if item.item is not None else (), item.effects, strict=False
+    ):
+        if effect.tool not in adduser.NAMES:
+            continue
+        first = next(word for word in command.words if word.literal in adduser.NAMES)
+        words = command.words[command.words.index(first) :]
+        plain = replace(command, words=words)
+        made = adduser.equal_command(
+            plain, fact.scope.values(words), lambda path: folder_state(path, fact.scope) is True
+        )
+        reason = made if isinstance(made, str) else _why_not(question, made)
+        if fact.offset is None:
+            reason = reason or "this RUN can't be taken apart"
+        if reason:
+            detail = f"`{effect.tool}` isn't in {question.plan.runtime_image}, and {reason}"
+            raise question.obstacle("need-not-found", detail, fact, "use useradd and groupadd, with a number")
+        assert not isinstance(made, str)  # noqa: S101 - it would be the reason
+        changes.append((first.start, words[-1].end, made.text))
+        is_renumbered = is_renumbered or not made.is_numbered
+    return _Accounts(tuple(changes), is_renumbered)
+
+
+def _why_not(question: Question, made: adduser.Account) -> str:
+    """Return why an account can't be made by useradd: it exists already, or its number matters outside."""
+    if made.name in OF_EVERY_SYSTEM:
+        return f"the account {made.name} exists there already"
+    if made.is_numbered:
+        return ""
+    keeps = [fact for fact in question.facts.facts if fact.keyword == "VOLUME"]
+    mounts = [use for use in question.view.uses if use.kind in ("volume", "bind-mount")]
+    if keeps or mounts:
+        return (
+            f"useradd gives {made.name or 'the account'} another number than adduser, to which files of a "
+            "volume may belong"
+        )
+    return ""
 
 
 def _lie_in(paths: Iterable[str], trees: Sequence[str]) -> bool:

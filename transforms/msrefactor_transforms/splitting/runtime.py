@@ -254,12 +254,12 @@ def _replayed_run(question: Question, roles: Roles, cut: Cut, fact: Fact, tally:
     )
     _demand_variables(question, fact, keep)
     _demand_sources(question, roles, fact, keep)
-    whole = len(keep) == len(fact.items)
+    changes = roles.changes.get(fact.index, ())
     instruction = fact.instruction
-    if not whole:
+    if len(keep) < len(fact.items) or changes:
         if fact.offset is None or fact.script is None:
             raise question.obstacle("opaque-step", _INDIVISIBLE, fact)
-        instruction = kept_items(instruction, fact.script, fact.offset, keep)
+        instruction = kept_items(instruction, fact.script, fact.offset, keep, changes)
     if installs and any(_is_install(fact.items[n]) for n in keep):
         reduced = _reduced(question, fact, instruction, tally)
         if reduced is None:
@@ -270,7 +270,7 @@ def _replayed_run(question: Question, roles: Roles, cut: Cut, fact: Fact, tally:
             others = _with_alternatives(question, fact, others, others)
             if fact.offset is None or fact.script is None:
                 raise question.obstacle("opaque-step", _INDIVISIBLE, fact)
-            return kept_items(fact.instruction, fact.script, fact.offset, others)
+            return kept_items(fact.instruction, fact.script, fact.offset, others, changes)
         instruction = reduced
     return instruction
 
