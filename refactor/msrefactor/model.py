@@ -209,6 +209,7 @@ class Phase(enum.IntEnum):
     SPLIT = 20
     SHRINK = 30
     REORDER = 40
+    JOIN = 45
     CLEAN = 50
     MOUNT = 60
     CONTEXT = 70

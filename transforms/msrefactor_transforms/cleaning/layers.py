@@ -1,0 +1,107 @@
+"""The stages whose layers reach the final image, and what comes after an instruction there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from msrefactor.contract import stage_index
+from msrefactor.facts import Effect, Fact, StageFacts, base_image_text, is_under
+from msrefactor.model import View
+from msrefactor.shell import Command, Item
+from msrefactor.tree import Dockerfile, Instruction, Stage
+from msrefactor_transforms.splitting.copies import all_stage_facts
+
+Place = tuple[int, int]
+"""An instruction: the index of its stage, and its own index in the stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The file, interpreted; `chain` are the final stage and those it builds on, the first one first."""
+
+    stages: tuple[StageFacts, ...]
+    chain: tuple[int, ...]
+    parents: tuple[int | None, ...]
+
+    def runs(self) -> Iterator[tuple[int, Fact]]:
+        """Yield the RUNs that make layers of the final image, with their stages, in order."""
+        for index in self.chain:
+            for fact in self.stages[index].runs():
+                yield index, fact
+
+    def later(self, stage: int, index: int) -> Iterator[tuple[int, Fact]]:
+        """Yield what runs on top of an instruction: the rest of its stage, and the stages built on it."""
+        for fact in self.stages[stage].facts:
+            if fact.index > index:
+                yield stage, fact
+        for other, parent in enumerate(self.parents):
+            if parent == stage:
+                yield from self.later(other, 0)
+
+
+def later_runs(layers: Layers, stage: int, index: int) -> Iterator[tuple[int, Fact, set[int]]]:
+    """Yield the RUNs on top of an instruction, each with the stages that are done with.
+
+    A stage that is put into the set, and what is built on it, is left out from there on.
+    """
+    done: set[int] = set()
+    for other_stage, other in layers.later(stage, index):
+        parent = layers.parents[other_stage]
+        if other_stage != stage and parent is not None and parent in done:
+            done.add(other_stage)
+        if other_stage not in done and other.keyword == "RUN":
+            yield other_stage, other, done
+
+
+def layers_of(view: View) -> Layers:
+    """Interpret the file and find the stages whose layers the final image has."""
+    dockerfile = view.dockerfile
+    stages = all_stage_facts(view)
+    parents = tuple(
+        stage_index(dockerfile, base_image_text(dockerfile, stage), index)
+        for index, stage in enumerate(dockerfile.stages)
+    )
+    chain: list[int] = []
+    at: int | None = len(stages) - 1
+    while at is not None:
+        chain.insert(0, at)
+        at = parents[at]
+    return Layers(stages, tuple(chain), parents)
+
+
+def commands_of(fact: Fact) -> Iterator[tuple[Item | None, Command | None, Effect]]:
+    """Yield the commands of a RUN at any depth, with the item they belong to and what they do."""
+    for one in fact.items:
+        commands = one.item.commands if one.item is not None else ()
+        for position, effect in enumerate(one.effects):
+            yield one.item, commands[position] if position < len(commands) else None, effect
+
+
+def mounts(instruction: Instruction) -> tuple[str, ...]:
+    """Return the paths where a RUN mounts something that isn't part of its layer."""
+    found = []
+    for flag in instruction.flags:
+        if flag.name != "mount" or not flag.value:
+            continue
+        fields = dict(part.partition("=")[::2] for part in flag.value.split(","))
+        target = fields.get("target") or fields.get("dst") or fields.get("destination")
+        if target and fields.get("type", "bind") in ("cache", "tmpfs"):
+            found.append(target.rstrip("/") or "/")
+    return tuple(found)
+
+
+def is_mounted(fact: Fact, path: str) -> bool:
+    """Whether what a RUN writes at a path goes into a cache mount or a file system in memory."""
+    return any(is_under(path, fact.scope.path(target)) for target in mounts(fact.instruction))
+
+
+def rebuilt(dockerfile: Dockerfile, edits: Mapping[Place, Instruction | None]) -> Dockerfile:
+    """Return the file with some instructions replaced, or left out where there is None."""
+    stages = []
+    for index, stage in enumerate(dockerfile.stages):
+        kept = (
+            edits.get((index, place), instruction) for place, instruction in enumerate(stage.instructions)
+        )
+        stages.append(Stage(tuple(instruction for instruction in kept if instruction is not None)))
+    return dockerfile.with_stages(tuple(stages))

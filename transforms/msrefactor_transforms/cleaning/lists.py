@@ -1,0 +1,147 @@
+"""What the package managers of the distributions leave in a layer, and which commands need it later.
+
+Only apt installs from lists that an earlier command has to fetch; dnf, yum and zypper fetch theirs again by
+themselves, and apk does with `--no-cache`.
+"""
+
+from __future__ import annotations
+
+import enum
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from msrefactor.commands import PackageCall
+from msrefactor.facts import Effect, Fact, Role, is_under
+from msrefactor.installers import PackageSource
+from msrefactor.shell import Command
+from msrefactor_transforms.cleaning.layers import commands_of, is_mounted
+
+APT_LISTS = "/var/lib/apt/lists"
+
+
+class Step(enum.Enum):
+    """What a command means for apt's lists."""
+
+    UPDATE = "fetches them"
+    NEED = "installs from them"
+    ADD = "fetches them, as far as is known only for a source that it adds"
+    CLEAN = "removes them"
+    UNKNOWN = "may do any of it"
+
+
+@dataclass(frozen=True, slots=True)
+class AptStep:
+    """One command that has to do with apt's lists."""
+
+    step: Step
+    command: Command | None
+    effect: Effect
+
+
+def apt_steps(fact: Fact) -> tuple[AptStep, ...]:
+    """Return what the commands of a RUN do with apt's lists, in order; empty on systems without apt."""
+    if fact.keyword != "RUN" or fact.scope.base.system in ("alpine", "rpm", "windows", "scratch"):
+        return ()
+    return tuple(_apt_steps(fact))
+
+
+def _apt_steps(fact: Fact) -> Iterator[AptStep]:
+    for _, command, effect in commands_of(fact):
+        step = _step(fact, command, effect)
+        if step is not None:
+            yield AptStep(step, command, effect)
+
+
+_APT = frozenset({"apt-get", "apt", "aptitude"})
+_INSTALLERS = frozenset("gdebi mk-build-deps rosdep ansible-playbook puppet chef-client salt-call".split())
+"""Programs that call apt."""
+_SHELLS = frozenset("sh bash dash ash zsh . source eval".split())
+
+
+def _step(fact: Fact, command: Command | None, effect: Effect) -> Step | None:
+    call = effect.detail
+    if isinstance(call, PackageCall) and call.manager == "apt":
+        if call.action == "update":
+            return Step.UPDATE
+        if call.action in ("install", "upgrade"):
+            return Step.NEED
+        return Step.CLEAN if _names(command, "dist-clean", "distclean") else None
+    if any(_holds_lists(path) for path in effect.removes):
+        return Step.CLEAN
+    if effect.tool == "find" and APT_LISTS in effect.writes:
+        return Step.CLEAN
+    tool = posixpath.basename(effect.tool)
+    if tool == "apt-cache" or (tool in _APT and effect.role in (Role.BUILD, Role.OPAQUE)):
+        return Step.NEED
+    if tool in ("add-apt-repository", "apt-add-repository"):
+        return Step.ADD if fact.scope.base.release not in ("trusty", "xenial") else None
+    if isinstance(call, PackageSource):
+        # the scripts of package sources fetch the lists in the end; other commands leave them alone
+        return Step.UPDATE if effect.tool == "bash" else None
+    if tool in _INSTALLERS:
+        return Step.UNKNOWN
+    if effect.role is Role.OPAQUE and _may_install(fact, command, effect):
+        return Step.UNKNOWN
+    return None
+
+
+def _holds_lists(path: str) -> bool:
+    folder = posixpath.dirname(path) if posixpath.basename(path) in ("*", "*.*") else path
+    return is_under(APT_LISTS, folder) or path.startswith(APT_LISTS + "/*")
+
+
+def _names(command: Command | None, *names: str) -> bool:
+    return command is not None and any(word.text in names for word in command.words)
+
+
+def _may_install(fact: Fact, command: Command | None, effect: Effect) -> bool:
+    """Whether a command that isn't understood may be a script that calls apt."""
+    if command is None:
+        return not effect.tool and fact.script is None
+    words = [word for word in map(fact.scope.value, command.words) if word]
+    name = posixpath.basename(words[0]) if words else ""
+    texts = [text for word in words if (text := fact.scope.read(fact.scope.path(word))) is not None]
+    if texts:
+        return any("apt" in text for text in texts)
+    if name == "make":
+        return True
+    return name in _SHELLS or not words or "/" in words[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """Whether a RUN leaves apt's lists behind, and whether it needs those of an earlier one."""
+
+    fetches: bool = False
+    leaves: bool = False
+    needs: bool = False
+    """Whether it installs before it fetches lists itself."""
+    unknown: Effect | None = None
+    """A command that may need them, before the RUN fetches its own."""
+
+
+def lists_of(fact: Fact) -> Lists:
+    """Return what a RUN does with apt's lists as a whole."""
+    if is_mounted(fact, APT_LISTS):
+        return Lists()
+    fetches = leaves = needs = False
+    unknown: Effect | None = None
+    for one in apt_steps(fact):
+        if one.step is Step.UPDATE:
+            fetches = leaves = True
+        elif one.step is Step.ADD:
+            leaves = True
+        elif one.step is Step.CLEAN:
+            leaves = False
+        elif not fetches and one.step is Step.NEED:
+            needs = True
+        elif not fetches and unknown is None:
+            unknown = one.effect
+    return Lists(fetches, leaves, needs, unknown)
+
+
+def is_fetch(fact: Fact) -> bool:
+    """Whether a RUN does nothing but fetch the lists."""
+    steps = [one.step for one in apt_steps(fact)]
+    return bool(steps) and len(steps) == len(fact.effects) and set(steps) == {Step.UPDATE}
