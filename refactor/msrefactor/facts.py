@@ -54,6 +54,24 @@ class Role(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Dependencies:
+    """The dependencies that one command installs, and exactly the files of the application that it reads.
+
+    `Effect.reads` may be wider: what has to be there for the command not to fail. Here a path more is a file
+    that would be copied before the install, and a path less is an install that fails.
+    """
+
+    manager: str
+    """Empty for a command that only sets up a manager."""
+    reads: tuple[str, ...] = ()
+    """Files, and folders as a whole; those that may be missing are named too."""
+    writes: tuple[str, ...] = ()
+    """What it fills or changes."""
+    obstacle: Refused | None = None
+    """Why it isn't known what it reads, or what of the application's source it reads."""
+
+
+@dataclass(frozen=True, slots=True)
 class Effect:
     """What one simple command does. Paths are absolute paths in the image; a folder stands for its tree."""
 
@@ -93,6 +111,8 @@ class Effect:
     ecosystem: str = ""
     detail: Any = None
     """What the ecosystem that interpreted the command wants to remember."""
+    dependencies: Dependencies | None = None
+    """For an install of dependencies: what it reads and writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +262,8 @@ class ItemFact:
 
     item: Item | None
     effects: tuple[Effect, ...]
+    scope: Scope | None = None
+    """What holds before it; None where the RUN isn't understood."""
 
     @property
     def role(self) -> Role:
@@ -512,15 +534,15 @@ def _run_fact(
     doubts = doubts_of(script.items)
     for item in script.items:
         effects: list[Effect] = []
-        local = inner
+        local = before = inner
         for command in item.commands:
             effect = in_doubt(interpret(command, local, interpreters, item), doubts.get(command.start, ""))
             effects.append(effect)
-            local = _after_command(command, effect, local)
+            local = after_command(command, effect, local)
         # a subshell's folder and variables end with it; what it left on the disk doesn't
         effects.extend(_compound_writes(item, local))
         inner = local if item.kind == "command" else replace(inner, notes=local.notes)
-        items.append(ItemFact(item, tuple(effects)))
+        items.append(ItemFact(item, tuple(effects), before))
     return Fact(index, instruction, scope, tuple(items), script, offset)
 
 
@@ -650,7 +672,9 @@ def interpret(
         effect = interpret_common(plain, argv, inner, item)
     if effect.role in (Role.GATE, Role.FETCH, Role.BUILD):
         named = tuple(path for path in _named_paths(argv, inner) if path not in effect.reads)
-        effect = replace(effect, reads=(*effect.reads, *named))
+        effect = replace(
+            effect, reads=(*effect.reads, *named), dependencies=_with_named(effect.dependencies, argv, inner)
+        )
     if written is None and effect.role < Role.OPAQUE:
         return Effect(Role.OPAQUE, tool=effect.tool, why="a redirection to a path that isn't known")
     if written:
@@ -672,19 +696,52 @@ _OF_SOURCES = ("/etc/apt", "/usr/share/keyrings", "/etc/yum.repos.d")
 
 def _named_paths(argv: Sequence[str | None], scope: Scope) -> tuple[str, ...]:
     """Return the paths from the context that a command's words name, and the files that variables name."""
-    words: list[str] = []
+    found = [*_paths_of_words(argv, scope), *_files_of_variables(scope.variables.values(), scope)]
+    return tuple(dict.fromkeys(found))
+
+
+def _paths_of_words(argv: Sequence[str | None], scope: Scope) -> Iterator[str]:
     for before, word in itertools.pairwise(argv):
         if word is None:
             continue
         option, equals, value = word.partition("=")
         if equals and option.startswith("-"):
-            words.append(value)
+            named = value
         elif "/" in word or (before is not None and before.startswith("-") and not word.startswith("-")):
-            words.append(word)
-    found = [path for path in map(scope.path, words) if path != scope.cwd and scope.has(path)]
-    values = (value for value in scope.variables.values() if value.startswith("/"))
-    found.extend(path for path in map(scope.path, values) if scope.is_file(path))
-    return tuple(dict.fromkeys(found))
+            named = word
+        else:
+            continue
+        path = scope.path(named)
+        if path != scope.cwd and scope.has(path):
+            yield path
+
+
+def _files_of_variables(values: Iterable[str], scope: Scope) -> Iterator[str]:
+    for value in values:
+        if value.startswith("/") and scope.is_file(scope.path(value)):
+            yield scope.path(value)
+
+
+_OF_MANAGERS = (
+    "PIP", "UV_", "POETRY_", "PIPENV_", "NPM_CONFIG_", "YARN_", "PNPM_", "COREPACK_", "NODE_EXTRA", "BUNDLE_",
+    "GEM", "COMPOSER", "GO", "CARGO_", "MAVEN_", "GRADLE_", "NUGET_", "MIX_", "HEX_", "SBT_", "SSL_", "CURL_",
+    "REQUESTS_",
+)  # fmt: skip
+"""How the variables begin that package managers, or what they download with, read files from."""
+
+
+def _with_named(known: Dependencies | None, argv: Sequence[str | None], scope: Scope) -> Dependencies | None:
+    """Return an install that also reads what its words name: files, and folders other than its project's."""
+    if known is None:
+        return None
+    words = [
+        path
+        for path in _paths_of_words(argv, scope)
+        if scope.is_file(path) or not any(is_under(read, path) for read in (*known.reads, scope.cwd))
+    ]
+    settings = [text for name, text in scope.variables.items() if name.upper().startswith(_OF_MANAGERS)]
+    added = (*words, *_files_of_variables(settings, scope))
+    return replace(known, reads=tuple(dict.fromkeys((*known.reads, *added))))
 
 
 def _script_effect(
@@ -737,7 +794,7 @@ def _followed(
             effect = interpret(command, local, interpreters, item, depth + 1)
             effect = in_doubt(effect, doubts.get(command.start, ""))
             effects.append(effect)
-            local = _after_command(command, effect, local)
+            local = after_command(command, effect, local)
         effects.extend(_compound_writes(item, local))
     return _together(effects, name, path)
 
@@ -771,7 +828,7 @@ def _together(effects: Sequence[Effect], name: str, path: str | None) -> Effect:
     )
 
 
-def _after_command(command: Command, effect: Effect, scope: Scope) -> Scope:
+def after_command(command: Command, effect: Effect, scope: Scope) -> Scope:
     """Return what later commands of the same RUN see."""
     words = command.words
     name = words[0].literal if words else None

@@ -91,6 +91,12 @@ def _flags(options: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(f"--{name}" for name, value in options.items() if value is True)
 
 
+def _selection(folder: Path) -> tuple[str, ...]:
+    """Only the transform runs that the case is about; under `pipeline` all run that run by default."""
+    transform = folder.relative_to(FIXTURES).parts[0] if folder.is_relative_to(FIXTURES) else "pipeline"
+    return () if transform == "pipeline" else ("--select", transform)
+
+
 def read(folder: Path) -> Case:
     """A case; raises ValueError when its `[run]` can't be meant."""
     raw = tomllib.loads((folder / "case.toml").read_text())
@@ -118,7 +124,7 @@ def read(folder: Path) -> Case:
     return Case(
         folder,
         raw["outcome"],
-        _flags(raw.get("options", {})),
+        (*_selection(folder), *_flags(raw.get("options", {}))),
         raw.get("dockerfile", "Dockerfile"),
         Run(**run),
     )

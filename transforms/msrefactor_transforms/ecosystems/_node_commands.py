@@ -9,8 +9,9 @@ from dataclasses import replace
 from msrefactor.code.node_package import NodePackage, read_tsconfig
 from msrefactor.code.shell import starts_in
 from msrefactor.commands import option_value
-from msrefactor.facts import Effect, Role, Scope, is_under
+from msrefactor.facts import Dependencies, Effect, Role, Scope, is_under
 from msrefactor.shell import Command
+from msrefactor_transforms.ecosystems import _node_installs as installs
 from msrefactor_transforms.ecosystems._node_outputs import outputs
 from msrefactor_transforms.ecosystems._node_projects import (
     GLOBAL_PACKAGES,
@@ -53,8 +54,9 @@ def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Eff
     words = list(argv[1:])
     if tool == "corepack":
         return Effect(
-            Role.BUILD, tool=tool, reads_only=True, why="makes package managers available", detail="corepack"
-        )
+            Role.BUILD, tool=tool, reads_only=True, why="makes package managers available", detail="corepack",
+            dependencies=installs.of_corepack(scope),
+        )  # fmt: skip
     if tool in ("npx", "pnpx"):
         inner = [word for word in words if word not in ("--yes", "-y", "--no-install", "--no")]
         return interpret_tool(inner, scope) if inner else None
@@ -109,7 +111,8 @@ def _npm(words: Sequence[str | None], argv: Sequence[str | None], scope: Scope) 
     if action in ("config", "set", "pkg", "c", "init", "version", "login", "audit", "fund"):
         touches = (f"{folder}/package.json",) if action in ("pkg", "init", "version") else ()
         role = Role.GATE if action == "audit" and "fix" not in rest else Role.BUILD
-        return Effect(role, tool="npm", reads_only=True, writes=touches, why="configures npm")
+        reads = manifests(folder, scope) if action in ("pkg", "init", "version", "audit", "fund") else ()
+        return Effect(role, tool="npm", reads=reads, reads_only=True, writes=touches, why="configures npm")
     if action in ("exec", "x"):
         inner = [word for word in rest if word not in ("--", "-y", "--yes", "-c")]
         return interpret_tool(inner, scope) if inner else None
@@ -149,7 +152,8 @@ def _yarn(words: Sequence[str | None], argv: Sequence[str | None], scope: Scope)
     if action == "cache":
         return Effect(Role.CLEAN, tool="yarn")
     if action in ("config", "set", "policies", "plugin"):
-        return Effect(Role.BUILD, tool="yarn", reads_only=True, why="configures yarn")
+        known = installs.of_settings(action, folder, scope)
+        return Effect(Role.BUILD, tool="yarn", reads_only=True, why="configures yarn", dependencies=known)
     if action in ("workspaces", "workspace", "dlx", "exec"):
         if action == "workspace" and len(rest) > 1:
             rest = rest[1:]
@@ -222,6 +226,7 @@ def packages_installed_globally(manager: str, rest: Sequence[str | None], scope:
         Role.BUILD, tool=manager, reads=_global_reads((manager,)), reads_only=True,
         writes=tuple(posixpath.normpath(posixpath.join(place, name)) for name in names),
         why="the packages installed globally", detail=NodeInstall(manager, place, names, is_global=True),
+        dependencies=Dependencies(manager),
     )  # fmt: skip
 
 
@@ -253,6 +258,7 @@ def packages_installed(manager: str, folder: str, argv: Sequence[str | None], sc
     if scope.variables.get("NODE_ENV") == "production" and not keeps_dev:
         production = True
     detail = NodeInstall(manager, folder, with_dev=not production)
+    known = installs.of_install(manager, folder, argv, scope)
     modules = modules_of(folder)
     has_berry = scope.has(posixpath.join(folder, ".yarnrc.yml"))
     ignores_scripts = "--ignore-scripts" in argv
@@ -280,11 +286,11 @@ def packages_installed(manager: str, folder: str, argv: Sequence[str | None], sc
             writes=(folder,)
             if hooks or local or has_berry or package is None or generates == folder
             else (modules,),
-            why="the installed packages", detail=detail,
+            why="the installed packages", detail=detail, dependencies=known,
         )  # fmt: skip
     return Effect(
         Role.BUILD, tool=manager, reads=(*manifests(folder, scope), *_global_reads((manager,))),
-        reads_only=True, writes=(modules,), why="the installed packages", detail=detail,
+        reads_only=True, writes=(modules,), why="the installed packages", detail=detail, dependencies=known,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from msrefactor.commands import option_value
 from msrefactor.facts import Effect, Role, Scope, is_under
 from msrefactor.model import Evidence, Refused
 from msrefactor.shell import Command
+from msrefactor_transforms.ecosystems import _python_installs as installs
 
 _PIP_VALUES = frozenset(
     "-c --constraint -i --index-url --extra-index-url -f --find-links --trusted-host --cache-dir "
@@ -81,6 +82,10 @@ def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Eff
         return Effect(Role.GATE, tool=tool)
     if tool in ("django-admin", "flask"):
         return _manage(argv, scope, tool)
+    if tool == "pip-sync":
+        files = [word for word in argv[1:] if word is None or not word.startswith("-")]
+        words = [part for file in files or ["requirements.txt"] for part in ("-r", file)]
+        return _pip(command, ["pip", "install", *words], scope, "pip")
     if tool == "pip-compile":
         return Effect(Role.BUILD, tool=tool, writes=(), why="pins requirements")
     return None
@@ -199,7 +204,8 @@ def _pip(command: Command, argv: Sequence[str | None], scope: Scope, program: st
         words.pop(0)
     action = words[0] if words else None
     if action in ("list", "show", "check", "freeze", "debug", "help", "index", "inspect"):
-        return Effect(Role.GATE if action == "check" else Role.NOTHING, tool="pip")
+        role = Role.GATE if action == "check" else Role.NOTHING
+        return Effect(role, tool="pip", reads_only=True)
     if action == "cache":
         return Effect(Role.CLEAN, tool="pip")
     if action == "uninstall":
@@ -209,7 +215,12 @@ def _pip(command: Command, argv: Sequence[str | None], scope: Scope, program: st
     if action in ("wheel", "download"):
         folder = option_value(argv, "-w", "--wheel-dir", "-d", "--dest") or "."
         install = _requirements(argv, words[1:], scope, "pip", "wheels")
-        return replace(_effect(install, scope, argv), writes=(scope.path(folder),), why="the wheels")
+        made = (scope.path(folder),)
+        effect = _effect(install, scope, argv)
+        known = effect.dependencies
+        return replace(
+            effect, writes=made, why="the wheels", dependencies=replace(known, writes=made) if known else None
+        )
     if action != "install":
         return None
     where = _where(scope, program)
@@ -222,9 +233,13 @@ def _pip(command: Command, argv: Sequence[str | None], scope: Scope, program: st
     elif "--user" in argv or (where == "system" and scope.user.split(":")[0] not in ("root", "0")):
         where = f"{scope.home}/.local"
     install = _requirements(argv, words[1:], scope, "pip", where)
-    if varies:
-        install = _any_of_the_folder(install, scope)
-    return _effect(install, scope, argv)
+    if not varies:
+        return _effect(install, scope, argv)
+    effect = _effect(_any_of_the_folder(install, scope), scope, argv)
+    varying = [scope.value(word) for word in command.words if word.variables & scope.arguments]
+    chosen = {scope.path(word.partition("=")[2] or word) for word in varying if word} & set(install.files)
+    known = installs.of_pip(install.files, install.unknown, where, scope)
+    return replace(effect, dependencies=installs.chosen_by_argument(known, tuple(chosen), scope))
 
 
 def _any_of_the_folder(install: Install, scope: Scope) -> Install:
@@ -373,8 +388,9 @@ def _effect(install: Install, scope: Scope, argv: Sequence[str | None]) -> Effec
         writes = (*writes, *folders)
     why = "the installed packages"
     return Effect(
-        Role.BUILD, tool=install.tool, reads=reads, reads_only=True, writes=writes, why=why, detail=install
-    )
+        Role.BUILD, tool=install.tool, reads=reads, reads_only=True, writes=writes, why=why, detail=install,
+        dependencies=installs.of_pip(install.files, install.unknown, install.where, scope),
+    )  # fmt: skip
 
 
 def _manifests(scope: Scope, *names: str) -> tuple[str, ...]:
@@ -436,6 +452,7 @@ def _uv(command: Command, argv: Sequence[str | None], scope: Scope) -> Effect | 
             writes=(scope.path(place),),
             why="the virtual environment",
             detail=install,
+            dependencies=installs.of_uv(argv, scope.path(place), scope),
         )
     if action in ("python", "tool", "run", "add", "build", "export", "lock"):
         if action in ("lock", "export"):
@@ -475,6 +492,7 @@ def _poetry(argv: Sequence[str | None], scope: Scope) -> Effect | None:
             reads_only=True,
             why="the installed packages",
             detail=install,
+            dependencies=installs.of_poetry(argv, scope),
         )
     if action == "export":
         output = option_value(argv, "-o", "--output")
@@ -515,6 +533,7 @@ def _pipenv(argv: Sequence[str | None], scope: Scope) -> Effect | None:
         writes=writes,
         why="the installed packages",
         detail=install,
+        dependencies=installs.of_pipenv(argv, words, where, scope),
     )
 
 

@@ -7,6 +7,7 @@ import posixpath
 from msrefactor.facts import Effect, Fact, Placed, Role, is_under, overlaps
 from msrefactor.tree import Instruction
 from msrefactor_transforms.splitting.artifacts import Cut
+from msrefactor_transforms.splitting.narrowing import is_configuration, narrowed
 from msrefactor_transforms.splitting.question import Question, has_blank_line
 from msrefactor_transforms.splitting.roles import Roles
 
@@ -161,7 +162,7 @@ def _mark_reads(
         return
     if effect.role in (Role.BUILD, Role.GATE, Role.FETCH):
         for copy in copies:
-            if any(_is_configuration(placed.destination) for placed in copy.placed):
+            if any(is_configuration(placed.destination) for placed in copy.placed):
                 needed[copy.index] = None
     for path in effect.reads:
         source = fact.scope.origin(path)
@@ -198,47 +199,14 @@ def _mark_folders(
                 break
 
 
-def _is_configuration(path: str) -> bool:
-    """Whether tools look at the path unasked: the system's folders, and hidden files of a home folder."""
-    if any(is_under(path, folder) for folder in ("/etc", "/usr", "/lib", "/bin")):
-        return True
-    parts = path.split("/")
-    return (parts[1] == "root" and parts[2:3] != [] and parts[2].startswith(".")) or (
-        parts[1] == "home" and parts[3:4] != [] and parts[3].startswith(".")
-    )
-
-
 def _narrowed(question: Question, fact: Fact, files: set[str]) -> Instruction | None:
     """Return the COPY with only these files, or None when it has no others or can't be written so."""
-    folders = [placed for placed in fact.placed if placed.is_folder]
-    if not folders or len(fact.placed) != 1 or not fact.scope.context.known:
+    if len(fact.placed) != 1 or not fact.placed[0].is_folder:
         return None
-    folder = folders[0]
-    if fact.instruction.exec_form or fact.instruction.flag("parents"):
+    made = narrowed(fact, sorted(files))
+    if made is None or len(made) != 1:
         return None
-    groups: dict[str, list[str]] = {}
-    for path in sorted(files):
-        inside = posixpath.relpath(path, folder.destination)
-        groups.setdefault(posixpath.dirname(inside), []).append(inside)
-    words = fact.instruction.words
-    target = words[-1].text
-    lines: list[str] = []
-    for parent, names in sorted(groups.items()):
-        sources = [posixpath.join(folder.source, name) for name in names]
-        place = target
-        if parent:
-            place = posixpath.join(target, parent) + "/"
-        elif (len(sources) > 1 or place != ".") and not place.endswith("/"):
-            # a single file would become the folder that it is to lie in; several ask for a slash
-            place = place + "/"
-        lines.append(" ".join((*sources, place)))
-    start = fact.instruction.source[: words[0].start].lstrip()
-    text = "".join(f"{start}{line}{fact.instruction.newline}" for line in lines)
-    made = Instruction.new(text, fact.instruction.escape) if len(lines) == 1 else None
-    if made is None:
-        return None
-    blank = question.newline if has_blank_line(fact.instruction) else ""
-    return made.with_leading(blank)
+    return made[0].with_leading(question.newline if has_blank_line(fact.instruction) else "")
 
 
 def _is_inside(path: str, folder: str) -> bool:

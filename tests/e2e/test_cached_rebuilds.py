@@ -1,0 +1,49 @@
+"""After a change of one source file the install comes from the cache, as it didn't before."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .cases import marked_folders, read
+from .engine import Engine
+from .test_real_builds import name, refactor
+from .trial import build
+
+pytestmark = pytest.mark.e2e
+
+FOLDERS = [folder for folder in marked_folders() if name(folder).startswith("reorder-copy/")]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name)
+def test_install_comes_from_the_cache(folder: Path, engine: Engine, tmp_path: Path) -> None:
+    case = read(folder)
+    assert case.run.touch is not None, "a case of reorder-copy names the source file that changes"
+    cached: dict[str, frozenset[str]] = {}
+    for side in ("before", "after"):
+        context = shutil.copytree(case.context, tmp_path / side, symlinks=True)
+        if side == "after":
+            refactor(context, case)
+        # so that no build of another run has made the very same layers
+        source = context / case.run.touch
+        source.write_text(source.read_text() + "\n" * (1 + secrets.randbelow(10_000)))
+        tag = engine.tag(f"{name(folder)}-cached-{side}")
+        first = build(engine, case.run, tag, context, case.dockerfile)
+        assert first.succeeded, first.log
+        source.write_text(source.read_text() + "\n" * (1 + secrets.randbelow(10_000)))
+        again = build(engine, case.run, tag, context, case.dockerfile)
+        assert again.succeeded, again.log
+        cached[side] = cached_runs(again.log)
+    gained = cached["after"] - cached["before"]
+    assert gained, f"no RUN comes from the cache that didn't before: {cached}"
+    assert len(cached["after"]) > len(cached["before"])
+
+
+def cached_runs(log: str) -> frozenset[str]:
+    """Return the RUN steps that a build with plain progress took from the cache."""
+    titles = dict(re.findall(r"^#(\d+) \[[^\]]*\] (RUN .*)$", log, re.M))
+    return frozenset(titles[step] for step in re.findall(r"^#(\d+) CACHED$", log, re.M) if step in titles)
