@@ -100,12 +100,27 @@ def test_which_environment_is_filled(tmp_path: Path, command: str, prefix: str) 
         (f'{LOGIN}\nSHELL ["/bin/bash", "--login", "-c"]', "/opt/conda/envs/geo"),
         # a login shell sets PATH anew, and the image's own start-up file activates base
         ('ENV PATH=/opt/conda/envs/geo/bin:$PATH\nSHELL ["/bin/bash", "-lc"]', "/opt/conda"),
+        ('RUN echo "source activate $(cat name)" > ~/.bashrc\nSHELL ["/bin/bash", "-lc"]', ""),
         ('RUN echo "source activate geo" > ~/.bashrc', "/opt/conda"),
         ("ENV PATH=/opt/conda/envs/geo/bin:$PATH", "/opt/conda/envs/geo"),
     ],
 )  # fmt: skip
 def test_where_pip_installs(tmp_path: Path, lines: str, prefix: str) -> None:
     assert _install(tmp_path, f"{MINICONDA}{lines}\nRUN pip install flask\n").prefix == prefix
+
+
+def test_micromamba_by_hand(tmp_path: Path) -> None:
+    address = "https://micro.mamba.pm/api/micromamba/linux-64/latest"
+    facts = _facts(
+        tmp_path,
+        "FROM debian:bookworm\nENV MAMBA_ROOT_PREFIX=/mm\n"
+        f"RUN curl -Ls {address} | tar -xvj -C /usr/local/bin --strip-components=1 bin/micromamba\n"
+        "RUN micromamba create -y -n geo python\n",
+    )
+    assert [effect.writes for _, effect in facts.effects()][1:] == [
+        ("/usr/local/bin/micromamba",),
+        ("/mm/envs/geo",),
+    ]
 
 
 def test_a_virtual_environment_isnt_condas(tmp_path: Path) -> None:

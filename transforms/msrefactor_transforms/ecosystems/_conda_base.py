@@ -24,9 +24,23 @@ _WITHOUT_WINDOWS = frozenset(
     "lightgbm catboost pytorch torch transformers tokenizers openai pytest black flake8 python-dotenv "
     "python-dateutil pytz nodejs samtools bcftools htslib bwa bowtie2 minimap2 bedtools snakemake "
     "snakemake-minimal biopython pysam git wget curl pigz openssl certifi ca-certificates sqlite zlib "
-    "psutil cython nomkl mkl openblas openpyxl beautifulsoup4 lxml".split()
+    "psutil cython nomkl mkl openblas openpyxl beautifulsoup4 lxml streamlit dash plotly flask-caching "
+    "flask-cors flask-sqlalchemy dash-bootstrap-components xlrd gradio altair seaborn-base networkx sympy "
+    "tabulate colorama markdown jsonschema websockets python-multipart passlib python-jose tenacity "
+    "loguru datasets accelerate sentencepiece langchain huggingface-hub huggingface_hub threadpoolctl "
+    "patsy fsspec s3fs gitpython ipython ipykernel tensorboard mlflow prophet fire absl-py einops "
+    "pytorch-lightning lightning cpuonly pytorch-cuda cudatoolkit pybigwig cutadapt star hisat2 "
+    "salmon kallisto subread fastp seqtk freebayes bwa-mem2 blast diamond mafft muscle hmmer prodigal "
+    "spades trimal iqtree nextflow".split()
 )
 """Packages of conda, and of pip, that draw nothing: none of their libraries is linked with X or GLib."""
+
+
+_EXAMPLES = {
+    "continuumio/miniconda3": "continuumio/miniconda3:25.3.1-1",
+    "continuumio/anaconda3": "continuumio/anaconda3:2024.10-1",
+    "condaforge/miniforge3": "condaforge/miniforge3:25.9.1-0",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +80,23 @@ def plain_base(
     """
     base = facts.base
     here = evidence_of(facts.facts[0].instruction, view.name)
-    if base.system not in ("debian", "ubuntu") or base.release is None:
+    # what an older Debian can install isn't known
+    is_known = base.release in knowledge.RELEASES if base.system == "debian" else base.release is not None
+    if base.system not in ("debian", "ubuntu") or not is_known:
+        example = _EXAMPLES.get(base.family, "continuumio/miniconda3:25.3.1-1")
         return Refused(
             "unknown-release",
             f"on which release of its distribution {base.reference.text} is built isn't known",
             (here,),
-            "name a version in the tag, such as continuumio/miniconda3:25.3.1-1",
+            f"name a version in the tag, such as {example}",
         )
     own = _own_variables(facts)
     if own:
         return Refused(
             "need-not-found", f"{sorted(own)[0]} is set by {base.reference.text}, and is used here", (here,)
         )
-    image = f"debian:{base.release}-slim" if base.system == "debian" else f"ubuntu:{base.release}"
+    release = base.release or ""
+    image = f"debian:{release}-slim" if base.system == "debian" else f"ubuntu:{release}"
     packages = [
         RuntimePackage(name, here, "packages of the environment may load it")
         for name in _libraries(facts, names, pip)
@@ -92,7 +110,14 @@ def plain_base(
     ]
     if language:
         prelude.append(f"ENV {' '.join(language)}\n")
-    if has_root:
+    own_path = any(
+        "/opt/conda/bin" in (value or "")
+        for fact in facts.facts
+        if fact.keyword == "ENV"
+        for name, value in fact.instruction.pairs
+        if name == "PATH"
+    )
+    if has_root and not own_path:
         prelude.append("ENV PATH=/opt/conda/bin:$PATH\n")
     is_started_by_base = not any(fact.keyword == "ENTRYPOINT" for fact in facts.facts)
     if is_started_by_base and base.entrypoint and not base.passes_on:
@@ -100,7 +125,7 @@ def plain_base(
         prelude.append(f"ENTRYPOINT {json.dumps(list(base.entrypoint))}\n")
     kept = {package.name for package in packages}
     extras = sum(
-        knowledge.installed_size_mb(name, _measured(base.release)) or 3.0
+        knowledge.installed_size_mb(name, _measured(release)) or 3.0
         for name in base.installs
         if name not in kept
     )

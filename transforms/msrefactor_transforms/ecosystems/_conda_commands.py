@@ -41,6 +41,8 @@ from msrefactor_transforms.ecosystems._conda_places import (
     starts_as_login,
 )
 
+EMPTIES = "conda's cache is emptied"
+"""What a command does that leaves nothing of conda's downloads."""
 _FILLING = frozenset(
     ["create", "env create", "env update", "install", "update", "upgrade", "remove", "uninstall"]
 )
@@ -69,6 +71,8 @@ def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Eff
         return downloaded(command, argv, scope)
     if tool in ("bash", "sh") or is_installer(command.words[0]):
         return installed_by(command, argv, scope) or _login_shell(command, argv, scope)
+    if tool == "tar":
+        return _unpacked(argv, scope)
     if tool in ("rm", "find", "chmod", "chown", "mkdir"):
         return _touched(command, tool, argv, scope)
     if tool == "echo":
@@ -100,7 +104,7 @@ def _manager(command: Command, argv: Sequence[str | None], scope: Scope) -> Effe
     if action in ("activate", "deactivate"):
         return _activate(rest[0] if rest else "base", scope)
     if action == "clean":
-        return Effect(Role.CLEAN, tool=tool)
+        return Effect(Role.BUILD, tool=tool, reads_only=True, why=EMPTIES)
     if action == "config":
         return Effect(Role.BUILD, tool=tool, reads_only=True, why=f"configures {tool}")
     if action in ("init", "shell"):
@@ -255,11 +259,23 @@ def _hook(command: Command, scope: Scope) -> Effect | None:
     return Effect(Role.NAVIGATE, tool="eval") if is_hook else None
 
 
+def _unpacked(argv: Sequence[str | None], scope: Scope) -> Effect | None:
+    """`curl https://micro.mamba.pm/… | tar -xvj bin/micromamba`."""
+    if "bin/micromamba" not in argv:
+        return None
+    folder = scope.path(option_value(argv, "-C", "--directory") or ".")
+    name = "micromamba" if any((word or "").startswith("--strip") for word in argv) else "bin/micromamba"
+    place = posixpath.join(folder, name)
+    return Effect(
+        Role.FETCH, tool="tar", reads_only=True, writes=(place,), why="micromamba", ecosystem="conda"
+    )
+
+
 def _login_shell(command: Command, argv: Sequence[str | None], scope: Scope) -> Effect | None:
     """`bash -lc '…'`, where the user's start-up files activate an environment."""
     login = login_prefix(scope)
     words = tuple(word or "" for word in argv)
-    if login is None or not starts_as_login(words) or scope.variables.get("CONDA_PREFIX") == login:
+    if not login or not starts_as_login(words) or scope.variables.get("CONDA_PREFIX") == login:
         return None
     variables = {
         **scope.variables,
@@ -291,10 +307,8 @@ def _touched(command: Command, tool: str, argv: Sequence[str | None], scope: Sco
     if not all(is_inside(path, scope) for path in paths):
         return None
     if tool == "rm":
-        is_cache = all("pkgs" in path.split("/") for path in paths)
-        return Effect(
-            Role.CLEAN if is_cache else Role.BUILD, tool=tool, reads_only=True, removes=tuple(paths)
-        )
+        why = EMPTIES if all("pkgs" in path.split("/") for path in paths) else "litter of conda's packages"
+        return Effect(Role.BUILD, tool=tool, reads_only=True, removes=tuple(paths), why=why)
     if tool in ("chmod", "chown"):
         names = tuple(p for p in (owner or "").split(":") if p and not p.isdigit()) if tool == "chown" else ()
         return Effect(
@@ -313,10 +327,12 @@ def _announced(command: Command, argv: Sequence[str | None], scope: Scope) -> Ef
     written = redirect_writes(command, scope) or ()
     if not any(path.endswith(STARTUP_FILES) for path in written):
         return None
-    text = " ".join(word or "" for word in argv[1:])
+    text = " ".join(word if word is not None else "?" for word in argv[1:])
     found = re.search(
-        r"\b(?:(?:conda|mamba|micromamba)\s+activate|source\s+activate|\.\s+activate)\s+([\w./-]+)", text
+        r"\b(?:(?:conda|mamba|micromamba)\s+activate|source\s+activate|\.\s+activate)\s+([\w./?-]+)", text
     )
+    if found is None and "?" in text:
+        return Effect(Role.NOTHING, tool="echo", notes=((LOGIN, ""),))
     prefix = named_prefix(found[1], scope, root_of(scope)) if found else None
     return Effect(Role.NOTHING, tool="echo", notes=((LOGIN, prefix),)) if prefix else None
 
@@ -349,8 +365,10 @@ def _inside(command: Command, argv: Sequence[str | None], scope: Scope) -> Effec
     if effect is None or not isinstance(effect.detail, python.Install):
         return None
     install = effect.detail
-    if install.tool not in ("pip", "setup.py") or install.where in ("wheels", "in-place"):
+    if install.tool not in ("pip", "setup.py"):
         return None
+    if install.where in ("wheels", "in-place"):
+        return replace(effect, ecosystem="conda", detail=None)
     target = (
         option_value(argv, "-t", "--target") or option_value(argv, "--prefix") or option_value(argv, "--root")
     )

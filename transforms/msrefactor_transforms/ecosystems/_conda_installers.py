@@ -72,7 +72,7 @@ def installed_by(command: Command, argv: Sequence[str | None], scope: Scope) -> 
         return None
     path = scope.path(argv[at] or "") if argv[at] else ""
     noted = scope.notes.get(f"installer {path}") if path else None
-    if noted is None and (not is_installer(command.words[at]) or (path and scope.has(path))):
+    if noted is None and not is_installer(command.words[at]):
         return None
     options = argv[at + 1 :]
     folder = option_value(options, "-p")

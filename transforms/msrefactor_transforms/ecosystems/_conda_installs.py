@@ -49,7 +49,7 @@ def known(place: str) -> tuple[str, ...]:
 
 def place_of(command: Command, argv: Sequence[str | None], scope: Scope) -> str | None:
     """Return the environment that a command names, or the one that it is run in."""
-    root = root_of(scope) or _root_by_path(argv, scope)
+    root = option_value(argv, "-r", "--root-prefix") or root_of(scope) or _root_by_path(argv, scope)
     folder = option_value(argv, "-p", "--prefix")
     if folder is not None:
         return scope.path(folder)
@@ -60,7 +60,8 @@ def place_of(command: Command, argv: Sequence[str | None], scope: Scope) -> str 
         return named_prefix(name.lstrip("="), scope, root)
     if any(word in ("-n", "--name") for word in argv):
         return None
-    return active_prefix(scope) or root
+    active = active_prefix(scope)
+    return root if active is None else active
 
 
 def _root_by_path(argv: Sequence[str | None], scope: Scope) -> str | None:

@@ -14,7 +14,7 @@ ROOT = "conda root"
 PREFIXES = "conda prefixes"
 """The note that holds the environments that were made outside of conda's own folder."""
 LOGIN = "conda login"
-"""The note that holds the environment which start-up files of the shell activate."""
+"""The note that holds the environment which start-up files activate; "" where that isn't known."""
 MICROMAMBA = "mambaorg/micromamba"
 IMAGES: Mapping[str, str] = {
     "continuumio/miniconda": "/opt/conda",
@@ -38,7 +38,8 @@ def root_of(scope: Scope) -> str | None:
         return noted
     if scope.base.family == MICROMAMBA:
         return scope.variables.get("MAMBA_ROOT_PREFIX", "/opt/conda")
-    return IMAGES.get(scope.base.family)
+    # a micromamba that is unpacked by hand makes its environments there
+    return IMAGES.get(scope.base.family) or scope.variables.get("MAMBA_ROOT_PREFIX")
 
 
 def named_prefix(name: str, scope: Scope, root: str | None) -> str | None:

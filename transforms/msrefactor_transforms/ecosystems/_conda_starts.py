@@ -96,21 +96,22 @@ def starts_installed_manager(facts: StageFacts, wants: Wants) -> bool:
 
 
 def login_at_start(view: View, facts: StageFacts, wants: Wants) -> Evidence | None:
-    """Return what starts a shell that reads the user's start-up files."""
+    """Return what starts a shell that reads the user's start-up files: a login shell, or one for people."""
     for start in starts(view, facts):
         words = start.argv or ()
         if start.shell is not None and start.kind == "command":
-            words = facts.end.shell
-        if words and posixpath.basename(words[0]) in SHELLS and starts_as_login(tuple(words[:4])):
+            words = (*facts.end.shell, start.shell)
+        if not words or posixpath.basename(words[0]) not in SHELLS:
+            continue
+        script = parse_script(words[-1]) if len(words) > 1 else None
+        inner = script.commands[-1].words if script is not None and script.commands else ()
+        opened = [word.literal for word in inner if word.literal != "exec"] if inner else list(words)
+        if starts_as_login(tuple(words[:-1] or words)) or (
+            len(opened) == 1 and posixpath.basename(opened[0] or "") in SHELLS
+        ):
             return start.evidence
-    return next(
-        (
-            evidence
-            for path, evidence in wants.files
-            if path.endswith((*STARTUP_FILES, "/etc/profile.d/conda.sh"))
-        ),
-        None,
-    )
+    names = (*STARTUP_FILES, "/etc/profile.d/conda.sh")
+    return next((evidence for path, evidence in wants.files if path.endswith(names)), None)
 
 
 def root_program(facts: StageFacts, wants: Wants, found: Installs) -> Evidence | None:

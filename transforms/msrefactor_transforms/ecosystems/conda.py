@@ -23,7 +23,7 @@ from msrefactor_transforms.ecosystems._conda_base import (
     plain_base,
     same_base,
 )
-from msrefactor_transforms.ecosystems._conda_commands import interpret
+from msrefactor_transforms.ecosystems._conda_commands import EMPTIES, interpret
 from msrefactor_transforms.ecosystems._conda_installers import CondaRoot
 from msrefactor_transforms.ecosystems._conda_installs import CondaInstall
 from msrefactor_transforms.ecosystems._conda_places import (
@@ -86,7 +86,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         return None
     carried = tuple(artifact.path for artifact in artifacts) or _unpacked(facts)
     commands = found.names() | ({*MANAGERS, "activate"} if has_root else set())
-    fetching = _fetching(wants, found)
+    fetching = _fetching(facts, wants)
     manifests = {file for _, one in found.every for file in one.files}
     installers = {one.installer for _, one in found.roots if one.installer}
     return SplitPlan(
@@ -96,7 +96,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         runtime_prelude=base.prelude,
         artifacts=artifacts,
         tools=() if has_root else (*_parts_of(found.root), *_startup_files(view, facts)),
-        unneeded=_unneeded(facts, found, carried),
+        unneeded=_unneeded(facts, found, carried, manager is not None),
         removed=_caches(facts, found, carried),
         packages=(*base.packages, *_recommended(view, facts, fetching)),
         build_packages=fetching,
@@ -132,7 +132,8 @@ def _reason(base: Base, carried: Sequence[str], found: Installs) -> str:
 
 def _unfit(view: View, facts: StageFacts, found: Installs) -> Refused | None:
     """Return why nothing can be said of the environments."""
-    if facts.base.system in ("unknown", "windows") and facts.base.family not in (MICROMAMBA,):
+    is_known = facts.base.family == MICROMAMBA or bool(found.roots) or found.root is not None
+    if facts.base.system == "windows" or (facts.base.system == "unknown" and not is_known):
         place = evidence_of(facts.facts[0].instruction, view.name)
         return Refused("base-unknown", f"nothing is known about {facts.base.reference.text}", (place,))
     for fact, install in found.every:
@@ -287,11 +288,15 @@ def _startup_files(view: View, facts: StageFacts) -> tuple[str, ...]:
     return tuple(path for path, is_ours in found.items() if is_ours)
 
 
-def _unneeded(facts: StageFacts, found: Installs, carried: Sequence[str]) -> frozenset[str]:
+def _unneeded(facts: StageFacts, found: Installs, carried: Sequence[str], is_started: bool) -> frozenset[str]:
     """Return what commands leave and nothing needs: installers, and conda where it isn't copied."""
     packed = _packed(facts)
     archives = [p for _, e in facts.effects() if e.why == "the packed environment" for p in e.writes]
     own = [found.root] if found.root is not None and found.root not in carried else []
+    if not is_started:
+        own.extend(
+            path for _, effect in facts.effects() if effect.why == "micromamba" for path in effect.writes
+        )
     return frozenset((*_downloads(facts), *packed, *(archives if packed else ()), *own))
 
 
@@ -308,18 +313,18 @@ def _downloads(facts: StageFacts) -> list[str]:
 def _caches(facts: StageFacts, found: Installs, carried: Sequence[str]) -> tuple[str, ...]:
     """Return conda's cache of packages where it would be copied along with conda."""
     root = found.root
-    if root is None or root not in carried or not any(_leaves_cache(fact, one) for fact, one in found.every):
+    if root is None or root not in carried:
         return ()
-    return (posixpath.join(root, "pkgs"),)
+    filled = [fact.index for fact, one in found.every if _leaves_cache(fact, one)]
+    emptied = [fact.index for fact, effect in facts.effects() if effect.why == EMPTIES]
+    return (posixpath.join(root, "pkgs"),) if filled and max(filled) > max(emptied, default=-1) else ()
 
 
 def _leaves_cache(fact: Fact, install: CondaInstall) -> bool:
     """Whether what an install downloaded is still in its layer when its RUN ends."""
     is_mounted = any(flag.name == "mount" and "pkgs" in (flag.value or "") for flag in fact.instruction.flags)
-    is_cleaned = any(
-        effect.role is Role.CLEAN and effect.tool in (*MANAGERS, "rm") for effect in fact.effects
-    )
-    return install.keeps_cache and not is_mounted and not is_cleaned and bool(install.names or install.makes)
+    is_emptied = any(effect.why == EMPTIES for effect in fact.effects)
+    return install.keeps_cache and not is_mounted and not is_emptied and bool(install.names or install.makes)
 
 
 def _saved(facts: StageFacts, found: Installs, needs_root: bool) -> float:
@@ -327,9 +332,10 @@ def _saved(facts: StageFacts, found: Installs, needs_root: bool) -> float:
     return saved + (_ROOT_MB if found.roots and not needs_root else 0.0)
 
 
-def _fetching(wants: Wants, found: Installs) -> frozenset[str]:
-    """Return the packages that only fetch the installer, where nothing that runs is seen to start them."""
-    if not found.roots or wants.unknown:
+def _fetching(facts: StageFacts, wants: Wants) -> frozenset[str]:
+    """Return the packages that only fetch conda, where nothing that runs is seen to start them."""
+    fetched = any(effect.role is Role.FETCH and effect.ecosystem == "conda" for _, effect in facts.effects())
+    if not fetched or wants.unknown or facts.base.system not in ("debian", "ubuntu"):
         return frozenset()
     started = {posixpath.basename(name) for name, _ in wants.commands}
     return frozenset({"wget", "curl", "bzip2"} - started)
@@ -341,10 +347,10 @@ def _recommended(view: View, facts: StageFacts, dropped: frozenset[str]) -> list
     installed = [call for call in calls if call.action == "install"]
     names = {name for call in installed for name in call.names}
     came_along = any(not call.without_recommends and {"wget", "curl"} & set(call.names) for call in installed)
-    if facts.base.system not in ("debian", "ubuntu") or not came_along or "ca-certificates" in names:
+    if not dropped or not came_along or "ca-certificates" in names:
         return []
     place = evidence_of(facts.facts[0].instruction, view.name)
-    return [RuntimePackage("ca-certificates", place, "it came along with wget or curl")] if dropped else []
+    return [RuntimePackage("ca-certificates", place, "it came along with wget or curl")]
 
 
 ECOSYSTEM = Ecosystem(
