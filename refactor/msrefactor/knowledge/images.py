@@ -450,9 +450,11 @@ def _release(reference: ImageReference, table: Mapping[str, Any], tag: _Tag) -> 
         tag = replace(tag, version=re.sub(r"^8u(\d+)(-b\d+)?$", r"8.0.\1", tag.version))
     if reference.digest:
         return system, _Meaning()  # a digest may be older than anything the tables know
-    meaning = _meaning(
-        family, "alpine" if system == "alpine" else "slim" if tag.is_slim else "default", tag.version
-    )
+    kind = "-".join(tag.kinds)
+    lane = "alpine" if system == "alpine" else "slim" if tag.is_slim else "default"
+    if lane == "default" and (family, kind) in _tag_rows():
+        lane = kind
+    meaning = _meaning(family, lane, tag.version)
     if system == "alpine":
         return system, replace(
             meaning, releases=tuple(name.removeprefix("alpine") for name in meaning.releases)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from msrefactor import variables
 from msrefactor.contract import evidence_of
 from msrefactor.facts import StageFacts, global_arguments, is_under
-from msrefactor.knowledge.images import BaseImage, describe, size_mb
+from msrefactor.knowledge.images import BaseImage, describe, pinned, size_mb
 from msrefactor.model import Evidence, Refused, View
 from msrefactor_transforms.ecosystems._java_build import JvmBuild
 from msrefactor_transforms.ecosystems._java_files import Project
@@ -312,6 +312,10 @@ def final_base(
         obstacle = _written_home(view, facts, runtime, starts)
         if obstacle is None and not _is_same_system(facts, runtime):
             obstacle = moved_packages(view, facts, runtime)
+            shared = _of_one_release(facts, base) if obstacle is not None else None
+            if shared is not None:
+                base, obstacle = shared, None
+                runtime = describe(base.image)
         if obstacle is not None:
             return obstacle
     packages = commands_to_install(facts, runtime, wants)
@@ -349,6 +353,23 @@ def _is_same_system(facts: StageFacts, runtime: BaseImage) -> bool:
     if java is not None and java.has_tool and not java.suite and not java.is_alpine:
         return False  # which release a build tool's image is built on changed, and not with the JRE's
     return facts.base.system == runtime.system and java is not None and java.vendor == _vendor_of(runtime)
+
+
+def _of_one_release(facts: StageFacts, base: Base) -> Base | None:
+    """Return both bases on the release that the build tool's tag means, which has the author's packages.
+
+    A tag that still moves is written out; one that nobody rebuilds any more means its last release.
+    """
+    java = java_of(facts.base.reference.text)
+    if facts.base.system != "ubuntu" or java is None or java.suite or "$" in facts.stage.image:
+        return None
+    if base.level is not Level.RUNTIME or base.image != f"eclipse-temurin:{java.major}-jre":
+        return None
+    written = None if facts.base.release is not None else pinned(facts.base.reference.text)
+    release = facts.base.release or (describe(written).release if written is not None else None)
+    if release not in ("jammy", "noble", "resolute"):
+        return None
+    return replace(base, image=f"{base.image}-{release}", builder=written)
 
 
 def _vendor_of(runtime: BaseImage) -> str:
