@@ -22,6 +22,7 @@ from msrefactor_transforms.ecosystems._python_repair import missing
 from msrefactor_transforms.knowledge.native import python_native
 from msrefactor_transforms.splitting.bases import saved_by_base, slim_base
 from msrefactor_transforms.splitting.needs import wanted
+from msrefactor_transforms.splitting.packages import lost_cxx_compiler
 from msrefactor_transforms.splitting.plan import Ecosystem, Level, RuntimePackage, SplitPlan
 
 
@@ -65,6 +66,10 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
             why = f"{name} loads it" if native.is_wheel else f"{name} is linked with it"
             packages.extend(RuntimePackage(package, evidence, why) for package in libraries)
             commands.extend((command, evidence) for command in native.commands)
+    compiler = lost_cxx_compiler(facts.facts, base)
+    if compiler is not None:
+        place = evidence_of(compiler.instruction, view.name)
+        packages.append(RuntimePackage("libstdc++", place, "what g++ compiles loads it"))
     code = replace(code, commands=(*code.commands, *commands))
     if level is Level.SLIM and "tkinter" in code.imports:
         return Refused("need-not-found", "tkinter needs Tk, which slim images lack")

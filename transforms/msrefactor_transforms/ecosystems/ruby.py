@@ -20,6 +20,7 @@ from msrefactor_transforms.ecosystems._ruby_commands import GemInstall, interpre
 from msrefactor_transforms.ecosystems._ruby_packages import build_packages, gems_of, node_needs
 from msrefactor_transforms.knowledge.native import NativePackage, ruby_native
 from msrefactor_transforms.splitting.bases import saved_by_base, slim_base
+from msrefactor_transforms.splitting.packages import lost_cxx_compiler
 from msrefactor_transforms.splitting.plan import Ecosystem, Level, RuntimePackage, SplitPlan
 
 _WHOLE = frozenset(
@@ -87,6 +88,10 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
             )
             commands.extend((command, evidence) for command in native.commands)
         assumptions.extend(_unseen(facts, installs, runtime))
+    compiler = lost_cxx_compiler(facts.facts, base)
+    if compiler is not None and any(_may_be_cxx(facts, installs, name) for name in names):
+        place = evidence_of(compiler.instruction, view.name)
+        packages.append(RuntimePackage("libstdc++", place, "gems that g++ compiles load it"))
     code = replace(code, commands=(*code.commands, *commands))
     return SplitPlan(
         ecosystem="ruby",
@@ -102,6 +107,32 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         reason=f"install the gems in a builder stage; the final stage starts from {runtime}",
         saved_mb=saved_by_base(view, facts, runtime),
     )
+
+
+_CXX = frozenset(
+    "charlock_holmes cityhash cld3 compact_enc_det eventmachine exiv2 farmhash github-linguist gosu grpc "
+    "hunspell jieba_rb kyotocabinet leveldb-ruby libv8 libv8-node marisa-trie mecab mini_racer nmatrix "
+    "passenger qtbindings re2 rice rmagick rocksdb-ruby ruby-opencv sassc snappy taglib-ruby therubyracer "
+    "torch-rb unf_ext vernier".split()
+)
+"""Gems whose native code is C++."""
+_BRING_CXX = frozenset(
+    "thin sassc-rails jekyll faye faye-websocket em-websocket em-http-request mailcatcher unf "
+    "http-cookie rest-client mechanize".split()
+)
+"""Gems that bring one of them along, or did."""
+
+
+def _may_be_cxx(facts: StageFacts, installs: Sequence[tuple[Fact, Effect, GemInstall]], name: str) -> bool:
+    """Whether C++ may be compiled for a gem, or without a lock file for one that it brings along."""
+    projects = [
+        read_project(install.gemfile, facts.end) for _, _, install in installs if install.tool == "bundle"
+    ]
+    locks = [lock for _, lock in projects if lock is not None]
+    if name in _CXX:
+        return not any(lock.is_precompiled(name) for lock in locks)
+    is_locked = bool(locks) and len(locks) == len(installs)
+    return not is_locked and (name in _BRING_CXX or (name not in _WHOLE and ruby_native(name) is None))
 
 
 def _resolved(facts: StageFacts, runtime: str) -> str:

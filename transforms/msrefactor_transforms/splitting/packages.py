@@ -124,6 +124,19 @@ def installs(fact: Fact) -> tuple[Effect, ...]:
     )
 
 
+_CXX_COMPILERS = frozenset({"g++", "build-base", "alpine-sdk"})
+"""Alpine's packages of the C++ compiler: they bring libstdc++, which its images lack."""
+
+
+def lost_cxx_compiler(facts: Sequence[Fact], base: BaseImage) -> Fact | None:
+    """Return the install of a C++ compiler that is left to the builder, and its library with it."""
+    removed = removed_packages(facts)
+    calls = [(fact, bare_name(n)) for fact in facts for e in installs(fact) for n in e.detail.names if n]
+    if base.system != "alpine" or any(name == "libstdc++" for _, name in calls):
+        return None
+    return next((fact for fact, name in calls if name in _CXX_COMPILERS - removed), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Subtracted:
     """A RUN with its package list reduced to what runs, and what became of each package."""
