@@ -104,23 +104,30 @@ class _Port:
     variable: str = ""
 
 
-def _port(facts: StageFacts, launch: Launch, text: str, environment: Mapping[str, str]) -> _Port | None:
-    """Return a port by its number, or by the variable that has it at the start (`$PORT`, `${PORT:-80}`)."""
+def _port(
+    facts: StageFacts, launch: Launch, text: str, environment: Mapping[str, str], usual: int
+) -> _Port | None:
+    """Return a port by its number, or by the variable that has it at the start (`$PORT`, `${PORT:-80}`).
+
+    Without the variable the old server didn't start at all, and any default will do.
+    """
     if text.isascii() and text.isdigit():
         return _Port(int(text)) if 0 < int(text) < 65536 else None
     inner = text.strip('"')
     if not launch.from_shell or not inner.startswith("$"):
         return None
-    name = inner[1:].strip("{}")
-    name, dash, default = name.partition(":-")
-    default = environment.get(name, default if dash else _exposed_port(facts))
-    if name != "PORT" or not default.isdigit():
+    name, dash, default = inner[1:].strip("{}").partition("-")
+    name = name.removesuffix(":")
+    default = environment.get(name, default if dash else _exposed_port(facts) or str(usual))
+    is_name = name.isascii() and name.isidentifier() and name == name.upper()
+    # envsubst would fill in a variable of nginx's own, all of which have small letters
+    if not is_name or not default.isdigit() or not 0 < int(default) < 65536:
         return None
     return _Port(int(default), name)
 
 
 def _exposed_port(facts: StageFacts) -> str:
-    """Return the one port that the file exposes: without a variable the old server didn't start at all."""
+    """Return the one port that the file exposes, "" where it exposes none or several."""
     words = [word.text for fact in facts.facts if fact.keyword == "EXPOSE" for word in fact.instruction.words]
     return words[0].partition("/")[0] if len(words) == 1 else ""
 
@@ -130,7 +137,7 @@ def _read_from_environment(
 ) -> _Port | None:
     """Return the port that the server takes from PORT, which the caller may set."""
     if "PORT" in launch.environment:
-        return _port(facts, launch, launch.environment["PORT"], environment)
+        return _port(facts, launch, launch.environment["PORT"], environment, default)
     value = environment.get("PORT", "") or str(default)
     return _Port(int(value), "PORT") if value.isdigit() and 0 < int(value) < 65536 else None
 
@@ -218,7 +225,7 @@ def _serve(
         if text.startswith("tcp:"):
             host, _, text = text.removeprefix("tcp:").removeprefix("//").rpartition(":")
             address = host.strip("[]") or "localhost"
-        port = _port(facts, launch, text, environment)
+        port = _port(facts, launch, text, environment, default)
     if port is None:
         return _refused(launch, f"where serve listens isn't known: {' '.join(listen) or 'PORT'}")
     if address not in _ADDRESSES:
@@ -431,7 +438,7 @@ def _http_server(
         folder = public if is_there else launch.cwd
     text = options.last("port")
     port = (
-        _port(facts, launch, text, environment)
+        _port(facts, launch, text, environment, 8080)
         if text
         else _read_from_environment(facts, launch, environment, 8080)
     )
