@@ -57,13 +57,13 @@ MOUNTED = "services:\n  web:\n    build: .\n    volumes:\n      - ./src:/app/src
         ("dev", VITE, {}, "ENV NODE_ENV=development\n", "compiles-at-start"),
         (
             "dev", VITE,
-            {"vite.config.js": "export default { server: { proxy: { '/api': 'http://api' } } }"},
+            {"vite.config.js": "export default { server: { proxy: { '/api': 'https://api' } } }"},
             "", "compiles-at-start",
         ),
         ("dev", VITE, {"vite.config.js": "export default { base: '/shop/' }"}, "", "compiles-at-start"),
         (
             "serve", VUE,
-            {"vue.config.js": "module.exports = { devServer: { proxy: 'http://api' } }"},
+            {"vue.config.js": "module.exports = { devServer: { proxy: 'https://api' } }"},
             "", "compiles-at-start",
         ),
     ],

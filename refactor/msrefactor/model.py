@@ -88,6 +88,8 @@ class Replacement:
     """USER of the final stage, where the author's name for it isn't known there."""
     environment: tuple[tuple[str, str], ...] = ()
     """Variables that the new server reads, and their values."""
+    upstreams: tuple[str, ...] = ()
+    """Other servers that it forwards requests to, as the old one did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,9 @@ def replacement_findings(before: View, after: Dockerfile, replacement: Replaceme
     roots = [line.split()[1].rstrip(";") for line in lines if line.startswith("root ")]
     if roots != [replacement.folder]:
         yield f"check-failed: nginx hands out {', '.join(roots) or 'nothing'} and not {replacement.folder}"
+    passed = {word.rstrip(";") for line in lines for word in line.split() if word.startswith("http://")}
+    if passed != set(replacement.upstreams):
+        yield f"check-failed: nginx forwards to {', '.join(sorted(passed)) or 'nobody'}"
     open_braces = sum(line.count("{") - line.count("}") for line in lines)
     if lines.count("server {") != 1 or open_braces != 0:
         yield "check-failed: the configuration of nginx isn't one server with its braces closed"

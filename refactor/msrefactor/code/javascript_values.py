@@ -113,6 +113,60 @@ def exported(text: str, environment: Mapping[str, str] | None = None) -> Exporte
     return Exported(value, MappingProxyType(reader.imports), names)
 
 
+def called_with(text: str, method: str) -> tuple[tuple[Value, ...], ...] | None:
+    """Return the arguments of each call of a method of what an exported function is given.
+
+    None where the function does anything else, or isn't understood.
+    """
+    tokens = javascript_tokens(text) if len(text) <= MAX_SOURCE else None
+    if tokens is None:
+        return None
+    code = Code(tokens)
+    reader = _Reader(code, {})
+    reader.default_export()
+    starts = [at for at in range(len(code)) if is_mark(code, at, "{") and _is_body(code, at)]
+    if len(starts) != 1:
+        return None
+    body = code[starts[0] + 1 : closing(code, starts[0]) - 1]
+    calls: list[tuple[Value, ...]] = []
+    at = 0
+    while at < len(body):
+        is_call = (
+            body[at].kind == "name" and is_mark(body, at + 1, ".") and is_name(body, at + 2, method)
+            and is_mark(body, at + 3, "(")
+        )  # fmt: skip
+        if not is_call:
+            return None
+        groups, end = arguments(body, at + 3)
+        calls.append(tuple(reader.value(group, 0) for group in groups if group))
+        at = end
+        while is_mark(body, at, ";"):
+            at += 1
+    return tuple(calls)
+
+
+def _is_body(code: Sequence[Token], at: int) -> bool:
+    """Whether a brace opens what `module.exports` or `export default` does."""
+    before = at - 1
+    if is_mark(code, before, "=>"):
+        before -= 1
+    if is_mark(code, before, ")"):
+        depth = 0
+        while before >= 0:
+            if code[before].kind == "mark":
+                depth += (code[before].text == ")") - (code[before].text == "(")
+            before -= 1
+            if depth == 0:
+                break
+    elif before >= 0 and code[before].kind == "name":
+        before -= 1
+    while before >= 0 and code[before].kind == "name" and code[before].text not in ("default", "exports"):
+        before -= 1
+    if is_mark(code, before, "="):
+        before -= 1
+    return before >= 0 and code[before].text in ("default", "exports")
+
+
 @dataclass(slots=True)
 class _Reader:
     """One file; names are looked up in it."""

@@ -34,7 +34,7 @@ _READS_FILES = ("'fs'", '"fs"', "'node:fs", '"node:fs', "'fs/promises'", '"fs/pr
 _COMPONENTS = (".vue", ".svelte", ".astro")
 _WHOLE_MB = 100.0
 """What the packages that a framework builds with weigh at least."""
-_CACHE_MB = {"Next": 30.0}
+_CACHE_MB = {"Next": 20.0}
 """What caches weigh at least that nothing but a build reads, whatever is started."""
 
 

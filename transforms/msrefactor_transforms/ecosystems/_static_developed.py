@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from msrefactor.code.frontend import FrontendBuild, Pages, frontend_build
+from msrefactor.code.frontend_proxy import Forward
 from msrefactor.code.javascript_values import UNKNOWN, Exported, exported
 from msrefactor.code.node_package import NodePackage
 from msrefactor.facts import StageFacts, overlaps
@@ -24,6 +25,12 @@ from msrefactor_transforms.ecosystems._node_projects import (
     package_evidence,
 )
 from msrefactor_transforms.ecosystems._static_angular import angular_server
+from msrefactor_transforms.ecosystems._static_forwarded import forwarding_assumption
+from msrefactor_transforms.ecosystems._static_proxies import (
+    forwards_of_configuration,
+    forwards_of_file,
+    forwards_of_react,
+)
 from msrefactor_transforms.ecosystems._static_site import Answers, StaticServer
 from msrefactor_transforms.ecosystems._static_starts import Launch
 
@@ -73,7 +80,7 @@ def developed(
     if package is None or source is None:
         return None
     settings = {**environment, **launch.environment}
-    obstacle = _untold(view, facts, launch, package, settings)
+    obstacle = _untold(view, facts, launch, settings)
     if obstacle is not None:
         return obstacle
     if tool == "ng":
@@ -89,10 +96,19 @@ def developed(
         return port
     if any((use.value or "").partition("=")[0] == "PORT" for use in view.uses if use.kind == "environment"):
         return _refused(launch, "the port is given when the container starts")
+    own = _configuration(facts, launch, tool)
+    if isinstance(own, Refused):
+        return own
+    if tool == "react-scripts":
+        forwards = forwards_of_react(facts, launch, package)
+    else:
+        forwards = forwards_of_configuration(launch, tool, own)
+    if isinstance(forwards, Refused):
+        return forwards
     name = " ".join(launch.words[:2]) if action else "vite"
     command = f"{manager_of(facts, launch.cwd)} run build"
     cached = "no-cache" if tool == "vite" else ""
-    return _made(facts, launch, built, source, (name, command, True), port, cached)
+    return _made(facts, launch, built, source, (name, command, True), port, cached, forwards)
 
 
 def _angular(
@@ -110,13 +126,11 @@ def _angular(
     obstacle = _given_later(view, served.build, ())
     if obstacle is not None:
         return obstacle
-    if served.proxy:
-        return _more(
-            f"{served.proxy} forwards requests to another server", launch.evidence,
-            "write an nginx configuration that forwards these paths, and build in a RUN step",
-        )  # fmt: skip
+    forwards = forwards_of_file(facts, launch, served.proxy) if served.proxy else ()
+    if isinstance(forwards, Refused):
+        return forwards
     how = ("ng serve", served.command, served.is_production)
-    return _made(facts, launch, served.build, source, how, served.port, "no-cache")
+    return _made(facts, launch, served.build, source, how, served.port, "no-cache", forwards)
 
 
 def _given_later(view: View, built: FrontendBuild, more: tuple[str, ...]) -> Refused | None:
@@ -142,6 +156,7 @@ def _made(
     how: tuple[str, str, bool],
     port: int,
     cached: str,
+    forwards: tuple[Forward, ...],
 ) -> Developed:
     """Return the server of what a command builds; `how` is the old server, the command, what it optimises."""
     name, command, is_production = how
@@ -149,11 +164,13 @@ def _made(
     server = StaticServer(
         name, folder, port, Answers.PREVIEW, launch.evidence,
         address="0.0.0.0",  # noqa: S104 - where the development servers listen
-        compresses=True, cache_control=cached,
+        compresses=True, cache_control=cached, forwards=forwards,
     )  # fmt: skip
     inside = f"cd {launch.cwd} && " if launch.cwd != facts.end.cwd else ""
     last = max(fact.index for fact in facts.facts if fact.keyword in _BUILT_WITH)
     assumptions = _assumptions(name, command, built, is_production)
+    if forwards:
+        assumptions = (*assumptions, forwarding_assumption(name, forwards))
     return Developed(server, f"RUN {inside}{command}\n", launch.cwd, last, assumptions)
 
 
@@ -180,18 +197,8 @@ def _assumptions(name: str, command: str, built: FrontendBuild, is_production: b
     return (reloading, *((variables,) if prefixes else ()), building, answering)
 
 
-def _untold(
-    view: View, facts: StageFacts, launch: Launch, package: NodePackage, settings: Mapping[str, str]
-) -> Refused | None:
+def _untold(view: View, facts: StageFacts, launch: Launch, settings: Mapping[str, str]) -> Refused | None:
     """Return the obstacle that the server does more than compile and hand out."""
-    remedy = "write an nginx configuration that forwards these paths, and build in a RUN step"
-    if package.proxy is not None:
-        evidence = package_evidence(package, "proxy")
-        return _more(f"`proxy` of {package.path} forwards requests to another server", evidence, remedy)
-    for name in ("src/setupProxy.js", "src/setupProxy.ts", "src/setupProxy.cjs"):
-        path = facts.end.origin(posixpath.join(launch.cwd, name))
-        if path is not None and facts.end.context.is_file(path):
-            return _more(f"{name} forwards requests to another server", Evidence(path, None, ""), remedy)
     for use in view.uses:
         target = (use.value or "").rpartition(":")[2]
         is_mount = use.kind == "bind-mount" and target.startswith("/")
@@ -298,7 +305,7 @@ def _configuration(facts: StageFacts, launch: Launch, tool: str) -> Exported | R
         own = exported(text)
         if own is None or not own.is_alone or "configureServer" in own.names:
             return _refused(launch, f"{stem}.{ending} isn't understood")
-        for name in ("proxy", "https", "before", "after", "headers", "setupMiddlewares"):
+        for name in ("https", "before", "after", "headers", "setupMiddlewares"):
             found = own.get(key, name)
             if found is not None and (found is not UNKNOWN or name in own.names):
                 return _refused(

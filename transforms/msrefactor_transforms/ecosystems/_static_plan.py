@@ -11,6 +11,7 @@ import itertools
 import posixpath
 from dataclasses import replace
 
+from msrefactor.code.frontend_proxy import upstreams
 from msrefactor.code.shell import starts_in
 from msrefactor.contract import Start, effective_config, evidence_of, starts
 from msrefactor.facts import Role, StageFacts, is_under, overlaps
@@ -18,6 +19,7 @@ from msrefactor.knowledge.images import size_mb
 from msrefactor.model import Evidence, Refused, Replacement, View
 from msrefactor_transforms.ecosystems._node_projects import NodeBuild, NodeInstall
 from msrefactor_transforms.ecosystems._static_developed import Developed, developed
+from msrefactor_transforms.ecosystems._static_forwarded import RESOLVING, is_looked_up
 from msrefactor_transforms.ecosystems._static_servers import server_of
 from msrefactor_transforms.ecosystems._static_site import (
     StaticServer,
@@ -123,13 +125,17 @@ def replacing_plan(
     is_rootless = user is not None or any(use.kind == "user" for use in view.uses)
     if server.port_variable:
         environment[server.port_variable] = str(server.port)
+    if is_looked_up(server.forwards):
+        environment[RESOLVING[0]] = RESOLVING[1]
+    has_template = bool(environment)
+    if has_template:
         path = _TEMPLATE
-    if is_rootless and server.port_variable:
+    if is_rootless and has_template:
         environment["NGINX_ENVSUBST_OUTPUT_DIR"] = "/tmp"
         prelude.append(_written(view, whole_configuration("include /tmp/default.conf;\n"), _WHOLE))
     elif is_rootless:
         text, path = whole_configuration(text), _WHOLE
-    if server.port_variable:
+    if has_template:
         prelude.append(_written(view, text, path, folder=posixpath.dirname(path)))
     else:
         prelude.append(_written(view, text, path))
@@ -178,6 +184,7 @@ def replacing_plan(
             server.port_variable,
             user,
             tuple(environment.items()),
+            upstreams(server.forwards),
         ),
         evidence=(server.evidence,),
         reason=f"hand out {server.folder} by nginx on port {server.port}, as {server.tool} did; "

@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from msrefactor.code.frontend_proxy import Forward
 from msrefactor.model import Evidence, Refused
+from msrefactor_transforms.ecosystems._static_forwarded import is_caught, server_lines
 
 
 class Answers(enum.Enum):
@@ -56,6 +58,8 @@ class StaticServer:
     """Whether POST and OPTIONS are answered as GET is."""
     is_quiet: bool = False
     """Whether requests aren't logged."""
+    forwards: tuple[Forward, ...] = ()
+    """Requests that go to another server."""
 
 
 _TYPES = (
@@ -135,6 +139,7 @@ def _body(server: StaticServer) -> Iterable[str]:
         yield "gzip_static on;"
     if server.answers_every_method:
         yield "error_page 405 =200 $request_uri;"
+    yield from server_lines(server.forwards)
     match server.answers:
         case Answers.SERVE_SINGLE:
             yield from _headers(server)
@@ -164,8 +169,11 @@ def _body(server: StaticServer) -> Iterable[str]:
             yield "}"
         case Answers.PREVIEW:
             yield "location / {"
+            if is_caught(server.forwards):
+                yield from ("    if ($request_method !~ ^(GET|HEAD)$) {", "        return 418;", "    }")
             yield from (f"    {line}" for line in _headers(server))
-            yield "    try_files $uri $uri.html ${uri}index.html /index.html =404;"
+            rest = "@forwarded" if is_caught(server.forwards) else "/index.html =404"
+            yield f"    try_files $uri $uri.html ${{uri}}index.html {rest};"
             yield "}"
         case Answers.HISTORY:
             yield from _headers(server)
