@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from msrefactor.code.shell import SHELLS, behind_runner
 from msrefactor.commands import operands
-from msrefactor.contract import starts
-from msrefactor.facts import Fact, StageFacts, is_under
+from msrefactor.contract import evidence_of, starts
+from msrefactor.facts import Fact, Role, StageFacts, is_under
 from msrefactor.knowledge import packages as knowledge
 from msrefactor.model import Evidence, Refused, View
 from msrefactor.shell import parse_script
@@ -23,6 +24,7 @@ from msrefactor_transforms.ecosystems._conda_places import (
     starts_as_login,
 )
 from msrefactor_transforms.ecosystems.python import ECOSYSTEM as PYTHON
+from msrefactor_transforms.splitting.joining import SUPERVISORS
 from msrefactor_transforms.splitting.needs import Wants, placed_path
 
 TOOLS = frozenset(
@@ -32,6 +34,10 @@ TOOLS = frozenset(
 """Packages of conda's own environment that only serve to make others."""
 _OF_ROOT = frozenset("python python3 pip pip3 pydoc wheel openssl sqlite3 2to3 idle3 tqdm xz".split())
 """Programs that Miniconda and its kin have themselves."""
+
+
+_THAT_START_CONDA = frozenset("snakemake nextflow mlflow galaxy planemo cromwell".split())
+"""Programs that make environments for their own steps when they are told to, often by their settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,10 @@ def _is_tools_only(install: CondaInstall) -> bool:
 def manager_at_start(view: View, facts: StageFacts, wants: Wants, found: Installs) -> Evidence | None:
     """Return what starts conda, or activates an environment, when the container starts."""
     for name, evidence in wants.commands:
-        if posixpath.basename(name) in (*MANAGERS, "activate", "conda-env"):
+        started = posixpath.basename(name)
+        if started in SUPERVISORS or started in _THAT_START_CONDA:
+            return evidence
+        if started in MANAGERS or started in ("activate", "conda-env"):
             return evidence
     for path, evidence in wants.files:
         is_script = posixpath.basename(path) in (
@@ -95,12 +104,18 @@ def starts_installed_manager(facts: StageFacts, wants: Wants) -> bool:
     return bool(started & MANAGERS - set(facts.base.commands))
 
 
+_WAITING = (("tail", "-f", "/dev/null"), ("tail", "-F", "/dev/null"), ("sleep", "infinity"))
+"""What keeps a container open for those who work in it, with a shell."""
+
+
 def login_at_start(view: View, facts: StageFacts, wants: Wants) -> Evidence | None:
     """Return what starts a shell that reads the user's start-up files: a login shell, or one for people."""
     for start in starts(view, facts):
         words = start.argv or ()
         if start.shell is not None and start.kind == "command":
             words = (*facts.end.shell, start.shell)
+        if tuple(words) in _WAITING:
+            return start.evidence
         if not words or posixpath.basename(words[0]) not in SHELLS:
             continue
         script = parse_script(words[-1]) if len(words) > 1 else None
@@ -137,6 +152,52 @@ def root_program(facts: StageFacts, wants: Wants, found: Installs) -> Evidence |
         if facts.base.family == "continuumio/anaconda3" and not _is_of_system(facts, command):
             return evidence
     return None
+
+
+_READ = (".py", ".sh", ".bash", ".conf", ".ini", ".cfg", ".toml", ".service", ".yml", ".yaml")
+
+
+def names_root(view: View, facts: StageFacts, found: Installs) -> Evidence | None:
+    """Return what names a file of conda's own folder beside its environments: it may be needed there."""
+    root = found.root
+    if root is None or root == "/usr/local":
+        return None
+
+    def named(text: str) -> bool:
+        paths = re.findall(rf"(?<![\w/]){re.escape(root)}/[^\s:;\"',)\]}}]+", text)
+        return any(not _is_of_environment(path, root, found) for path in paths)
+
+    for fact in facts.facts:
+        if fact.keyword in ("CMD", "ENTRYPOINT", "HEALTHCHECK"):
+            text = fact.instruction.text
+        else:
+            pairs = fact.instruction.pairs if fact.keyword == "ENV" else ()
+            text = " ".join(value or "" for name, value in pairs if name != "PATH")
+        if named(text):
+            return evidence_of(fact.instruction, view.name)
+        for effect in fact.effects:
+            is_start_up = any(path.startswith("/etc/profile.d") for path in effect.writes)
+            if effect.role is Role.SETUP and not is_start_up and named(" ".join(effect.reads)):
+                return evidence_of(fact.instruction, view.name)
+    sources = [placed for fact in facts.facts for placed in fact.placed]
+    names = [
+        name
+        for placed in sources
+        for name in (view.context.files(placed.source) if placed.is_folder else (placed.source,))
+        if name.endswith(_READ) or "." not in posixpath.basename(name)
+    ]
+    for name in dict.fromkeys(names[:5000]):
+        for number, line in enumerate((view.context.read_text(name) or "").splitlines(), 1):
+            if root in line and named(line) and posixpath.basename(name) not in ("Dockerfile", "Makefile"):
+                return Evidence(name, number, line.strip()[:120])
+    return None
+
+
+def _is_of_environment(path: str, root: str, found: Installs) -> bool:
+    """Whether a path lies in an environment, or is one that every shell's set-up names."""
+    if any(is_under(path, prefix) for prefix in found.environments):
+        return True
+    return path.startswith(f"{root}/envs/$") or path == f"{root}/envs"
 
 
 def _has_command(found: Installs, prefix: str, command: str) -> bool:

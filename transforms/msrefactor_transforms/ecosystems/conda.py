@@ -38,6 +38,7 @@ from msrefactor_transforms.ecosystems._conda_starts import (
     installs_at_start,
     login_at_start,
     manager_at_start,
+    names_root,
     provided,
     root_program,
     starts_installed_manager,
@@ -74,7 +75,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         found = replace(found, keeps_tools=True)
     manager = manager_at_start(view, facts, wants, found)
     login = login_at_start(view, facts, wants)
-    from_root = manager or login or root_program(facts, wants, found)
+    from_root = manager or login or root_program(facts, wants, found) or names_root(view, facts, found)
     needs_root = from_root is not None or found.fills_root or not found.environments
     base = _base_of(view, facts, found, needs_root, login)
     if isinstance(base, Refused):
@@ -102,6 +103,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         build_packages=fetching,
         build_files=build_files(view, facts, manifests) | installers,
         code=code,
+        assumptions=() if has_root else _unknown_starts(wants, found.root),
         provides=lambda command: provided(facts, command, carried, commands, has_root),
         evidence=(evidence_of((found.every or found.roots)[0][0].instruction, view.name),),
         reason=_reason(base, carried, found),
@@ -118,6 +120,14 @@ def _commands_of_packages(found: Installs) -> list[tuple[str, Evidence]]:
         if (native := python_native(name)) is not None
         for command in native.commands
     ]
+
+
+def _unknown_starts(wants: Wants, root: str | None) -> tuple[str, ...]:
+    """Return what has to hold where conda's own programs are left behind."""
+    return tuple(
+        f"the program started at {one.file}:{one.line} is none of conda's own, in {root}/bin"
+        for one in dict.fromkeys(wants.unknown)
+    )
 
 
 def _unpacked(facts: StageFacts) -> tuple[str, ...]:

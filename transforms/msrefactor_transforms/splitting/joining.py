@@ -23,7 +23,7 @@ from msrefactor_transforms.splitting.needs import Wants, placed_path, wanted
 from msrefactor_transforms.splitting.packages import bare_name
 from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, Level, SplitPlan, ecosystems
 
-_SUPERVISORS = frozenset(
+SUPERVISORS = frozenset(
     "supervisord circusd s6-svscan runsvdir runit monit foreman honcho init systemd my_init crond "
     "cron".split()
 )
@@ -94,7 +94,7 @@ def _started(
         command = posixpath.basename(name)
         if command in ecosystem.programs or command.rstrip("0123456789.") in ecosystem.programs:
             return evidence
-        if plan is not None and command in _SUPERVISORS:
+        if plan is not None and command in SUPERVISORS:
             return evidence
         if isinstance(plan, SplitPlan) and plan.provides(name) is not None:
             return evidence
