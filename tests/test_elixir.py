@@ -11,7 +11,12 @@ from msrefactor.code.elixir import needs_of
 from msrefactor.context import BuildContext
 from msrefactor.facts import Effect, Placed, Role, Scope
 from msrefactor.knowledge.images import describe
-from msrefactor_transforms.ecosystems._elixir_commands import application_name, interpret, release_names
+from msrefactor_transforms.ecosystems._elixir_commands import (
+    BeamBuild,
+    application_name,
+    interpret,
+    release_names,
+)
 
 MIX = """
 defmodule A.MixProject do
@@ -101,3 +106,74 @@ def test_what_source_starts_and_opens() -> None:
     assert [place.line for place in needs.unknown_commands] == [5]
     assert [name for name, _ in needs.paths] == ["data/x.csv"]
     assert [place.line for place in needs.unknown_paths] == [7]
+
+
+RELX = """
+{relx, [{release, {shop, "0.1.0"}, [shop, sasl]},
+        %% {mode, minimal}
+        {mode, dev}]}.
+{profiles, [{test, [{deps, []}]},
+            {prod, [{relx, [PROD]}]}]}.
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "prod", "kind"),
+    [
+        ("rebar3 as prod release", "", "release"),
+        ("rebar3 as prod release", "{mode, prod}", "release"),
+        ("rebar3 as prod release", "{mode, minimal}", "bare-release"),
+        ("rebar3 as prod release", "{mode, prod}, {include_erts, false}", "bare-release"),
+        ("rebar3 release", "{mode, prod}", None),
+        ("rebar3 as prod release", "{dev_mode, true}", None),
+        ("rebar3 as prod release", '{include_erts, "/opt/erlang"}', None),
+    ],
+)
+def test_a_release_of_rebar_by_its_profile(tmp_path: Path, command: str, prod: str, kind: str | None) -> None:
+    effect = _effect(tmp_path, command, rebar_dot_config=RELX.replace("PROD", prod))
+    assert effect is not None
+    if kind is None:
+        assert effect.refusal is not None
+    else:
+        assert effect.detail == BeamBuild("/app/_build/prod/rel/shop", "/app", kind)
+
+
+DISTILLERY = """
+use Mix.Releases.Config,
+    default_environment: Mix.env()
+
+environment :dev do
+  set dev_mode: true
+  set include_erts: false
+end
+
+environment :prod do
+  set include_erts: ERTS
+  # set dev_mode: true
+end
+
+release :shop do
+  set version: current_version(:shop)
+end
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "erts", "kind"),
+    [
+        ("mix release", "true", "release"),
+        ("mix release --env=prod", "true", "release"),
+        ("mix release --env=prod", "false", "bare-release"),
+        ("mix release --env=dev", "true", None),
+        ("mix release --profile=shop:prod", "true", None),
+    ],
+)
+def test_a_release_of_distillery(tmp_path: Path, command: str, erts: str, kind: str | None) -> None:
+    (tmp_path / "rel").mkdir()
+    (tmp_path / "rel/config.exs").write_text(DISTILLERY.replace("ERTS", erts))
+    effect = _effect(tmp_path, command, mix_dot_exs=MIX)
+    assert effect is not None
+    if kind is None:
+        assert effect.refusal is not None
+    else:
+        assert effect.detail == BeamBuild("/app/_build/prod/rel/shop", "/app", kind)

@@ -328,6 +328,8 @@ def _described(reference: ImageReference, table: Mapping[str, Any], tag: _Tag) -
     kind = "-".join(
         word for word in tag.kinds if not re.fullmatch(r"\d{8}", word)
     )  # debian:bookworm-20240101
+    if table.get("kinds_are_versions"):
+        kind = ""
     if "chiseled" in tag.kinds or "distroless" in tag.kinds:
         system = "distroless"
     if tag.is_slim:

@@ -1,6 +1,7 @@
 """What Mix and Rebar do, and which release they leave.
 
-Sources: hexdocs.pm/mix "mix release", "mix do"; rebar3.org "Releases".
+Sources: hexdocs.pm/mix "mix release", "mix do"; hexdocs.pm/distillery "Release Configuration"; rebar3.org
+"Releases" and relx's README for `mode`.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def _task(words: Sequence[str | None], scope: Scope) -> Effect | None:
     task = words[0] if words else None
     if task is None:
         return None
-    if task == "release":
+    if task in ("release", "distillery.release"):
         return _release(list(words[1:]), scope)
     if task == "escript.build":
         return _escript(scope)
@@ -94,6 +95,9 @@ def _task(words: Sequence[str | None], scope: Scope) -> Effect | None:
 
 
 def _release(words: list[str | None], scope: Scope) -> Effect:
+    settings = scope.read(posixpath.join(scope.cwd, "rel/config.exs"))
+    if settings is not None and "Releases.Config" in settings:
+        return _distilled(words, _without_comments(settings, "#"), scope)
     name: str | None = None
     path: str | None = None
     while words:
@@ -132,6 +136,30 @@ def _release(words: list[str | None], scope: Scope) -> Effect:
     return _made(output, scope, kind, "the release")
 
 
+def _distilled(words: Sequence[str | None], settings: str, scope: Scope) -> Effect:
+    """Return what `mix release` does where the package Distillery brings it, before Elixir 1.9."""
+    if None in words or "MIX_ENV" in scope.arguments:
+        return _unknown("which release is assembled isn't known before the build", scope)
+    given = {
+        option: next((str(w).partition("=")[2] for w in words if str(w).startswith(f"--{option}=")), None)
+        for option in ("env", "name", "profile")
+    }
+    names = re.findall(r"(?m)^\s*release\s+:(\w+)\s+do\b", settings)
+    name = given["name"] or (names[0] if len(names) == 1 else None)
+    environment = scope.variables.get("MIX_ENV", "dev")
+    chosen = given["env"] or environment
+    block = re.search(rf"(?ms)^\s*environment\s+:{re.escape(chosen)}\s+do\b(.*?)^\s*end\b", settings)
+    text = block[1] if block else ""
+    if name is None or given["profile"] or "output_dir" in settings or block is None:
+        return _unknown("rel/config.exs doesn't tell in a plain line which release is assembled", scope)
+    if re.search(r"\bdev_mode:\s*true", text):
+        return _unknown(
+            "the release is linked to the sources (dev_mode): assemble it with MIX_ENV=prod", scope
+        )
+    kind = "bare-release" if re.search(r"\binclude_erts:\s*false", text) else "release"
+    return _made(scope.path(f"_build/{environment}/rel/{name}"), scope, kind, "the release")
+
+
 def _escript(scope: Scope) -> Effect:
     text = scope.read(posixpath.join(scope.cwd, "mix.exs")) or ""
     name = application_name(text)
@@ -157,9 +185,16 @@ def _rebar(words: list[str | None], scope: Scope) -> Effect | None:
         release = re.search(r"\{\s*release\s*,\s*\{\s*'?(\w+)'?\s*,", text)
         if release is None or len(re.findall(r"\{\s*release\s*,", text)) != 1:
             return _unknown("rebar.config doesn't tell which release is assembled", scope)
-        kind = "bare-release" if re.search(r"\{\s*include_erts\s*,\s*false", text) else "release"
-        if re.search(r"\{\s*dev_mode\s*,\s*true", text) and profile != "prod":
-            return _unknown("the release is linked to the sources (dev_mode)", scope)
+        is_prod = profile == "prod"
+        # the profile `prod` means the mode of that name, where it doesn't say another
+        mode = _setting(text, profile, "mode", is_own=is_prod) or ("prod" if is_prod else "")
+        if mode == "dev" or _setting(text, profile, "dev_mode") == "true":
+            why = "the release is only links to what was compiled (dev_mode)"
+            return _unknown(why, scope, "assemble it with the profile prod (`rebar3 as prod release`)")
+        erts = _setting(text, profile, "include_erts")
+        if erts not in (None, "true", "false"):
+            return _unknown("rebar.config names an Erlang to put into the release", scope)
+        kind = "bare-release" if erts == "false" or (erts is None and mode == "minimal") else "release"
         return _made(scope.path(f"_build/{profile}/rel/{release[1]}"), scope, kind, "the release")
     if names and all(
         name in ("get-deps", "compile", "deps", "update", "upgrade", "unlock") for name in names
@@ -180,6 +215,23 @@ def _rebar(words: list[str | None], scope: Scope) -> Effect | None:
     return None
 
 
+def _setting(text: str, profile: str, key: str, *, is_own: bool = False) -> str | None:
+    """Return a setting of relx as it holds in a profile: that of the profile, or else the one of all.
+
+    `is_own`: only that of the profile.
+    """
+    start = re.search(r"\{\s*profiles\s*,", text)
+    profiles = _bracketed(text, start.start()) if start is not None else ""
+    rest = text.replace(profiles, "") if profiles else text
+    own = re.search(rf"\{{\s*{re.escape(profile)}\s*,\s*\[", profiles)
+    inside = _bracketed(profiles, own.start()) if own is not None else ""
+    for block in (inside,) if is_own else (inside, rest):
+        found = re.findall(rf"\{{\s*{key}\s*,\s*(\"[^\"]*\"|\w+)\s*\}}", block)
+        if found:
+            return str(found[-1])
+    return None
+
+
 def _made(output: str, scope: Scope, kind: str, why: str) -> Effect:
     return Effect(
         Role.BUILD,
@@ -192,8 +244,8 @@ def _made(output: str, scope: Scope, kind: str, why: str) -> Effect:
     )
 
 
-def _unknown(why: str, scope: Scope) -> Effect:
-    refusal = Refused("unknown-artifact", why)
+def _unknown(why: str, scope: Scope, remedy: str = "") -> Effect:
+    refusal = Refused("unknown-artifact", why, remedy=remedy)
     return Effect(Role.BUILD, tool="mix", reads=(scope.cwd,), why=why, refusal=refusal, detail=why)
 
 

@@ -235,9 +235,6 @@ def _by_temurin(view: View, facts: StageFacts, java: Java, kind: str, place: Evi
         detail = f"the JDK of {resolved} is needed when the container runs"
         return Refused("need-not-found", detail, (place,), "build on an eclipse-temurin image")
     suite = "-alpine" if java.is_alpine else f"-{java.suite}" if java.suite else ""
-    if java.is_alpine and java.major in (18, 19, 20, 22):
-        detail = f"no JRE image of Java {java.major} on Alpine is known to take the place of {resolved}"
-        return Refused("base-unknown", detail, (place,), "move to a Java version that is still maintained")
     image = f"eclipse-temurin:{java.major}-{kind}{suite}"
     why = ""
     if java.vendor == "openjdk":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from msrefactor.code.elixir import ENDINGS, elixir_needs
@@ -44,8 +44,23 @@ _LIBRARIES = {
 }
 """What Erlang's emulator and crypto load; the terminal library is in every base image."""
 _ALPINE = ("libstdc++", "openssl", "ncurses-libs")
+_OF_APPLICATIONS: Mapping[str, Mapping[str, str]] = {
+    "odbc": {
+        "bullseye": "libodbc1", "focal": "libodbc1", "bookworm": "libodbc2", "trixie": "libodbc2",
+        "jammy": "libodbc2", "noble": "libodbc2", "alpine": "unixodbc",
+    },
+    "gen_sctp": {
+        "bullseye": "libsctp1", "focal": "libsctp1", "bookworm": "libsctp1", "trixie": "libsctp1",
+        "jammy": "libsctp1", "noble": "libsctp1", "alpine": "lksctp-tools",
+    },
+}  # fmt: skip
+"""What parts of Erlang load that few programs use; the images of Erlang have it."""
 _PORTABLE = frozenset("bcrypt_elixir argon2_elixir exqlite picosat_elixir jiffy snappyer brotli".split())
-"""Packages with native code of their own that links nothing but the libc."""
+"""Packages with native code of their own that links nothing but the libc, or brings its library."""
+_NATIVE = frozenset(
+    "fast_xml fast_yaml fast_tls eimp epam enacl libsodium salty erlzmq ezmq epcap geef iconv eodbc".split()
+)
+"""Packages of Rebar with native code that links libraries of the system: their manifests don't tell."""
 
 _STARTERS = re.compile(r'"(git_cli|egit|gitex|nodejs|elixir_nodejs|execjs|puppeteer_pdf|react_phoenix)"')
 """Packages that start Git or Node for the program."""
@@ -79,7 +94,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         certificates=place
         if image is not None and image.startswith(("debian", "ubuntu", "alpine"))
         else None,
-        libraries=_libraries(facts, image, place),
+        libraries=_libraries(view, facts, builds, image, place),
         beside=tuple(Artifact(build.output, fact.index, _what(build)) for fact, build in builds),
         build_packages=_build_packages(facts, builds, needs),
         runtime_image=image,
@@ -116,12 +131,33 @@ def _image(facts: StageFacts, builds: Sequence[tuple[Fact, BeamBuild]]) -> str |
     return slim or facts.stage.image
 
 
-def _libraries(facts: StageFacts, image: str | None, place: Evidence) -> tuple[RuntimePackage, ...]:
+def _is_foreign(path: str) -> bool:
+    """Whether a file belongs to a package, to the build, to tests or to the assets' tools."""
+    return bool({"deps", "_build", "test", "node_modules"} & set(path.split("/")))
+
+
+def _libraries(
+    view: View,
+    facts: StageFacts,
+    builds: Sequence[tuple[Fact, BeamBuild]],
+    image: str | None,
+    place: Evidence,
+) -> tuple[RuntimePackage, ...]:
     if image is None or not image.startswith(("debian", "ubuntu", "alpine")):
         return ()
-    key = (facts.base.system, facts.base.release or "")
-    names = _ALPINE if facts.base.system == "alpine" else _LIBRARIES[key]
-    return tuple(RuntimePackage(name, place, "Erlang loads it") for name in names)
+    release = "alpine" if facts.base.system == "alpine" else facts.base.release or ""
+    names = _ALPINE if release == "alpine" else _LIBRARIES[facts.base.system, release]
+    found = [RuntimePackage(name, place, "Erlang loads it") for name in names]
+    text = "\n".join(
+        view.context.read_text(file) or ""
+        for _, build in builds
+        for path, file in sorted(facts.end.files(build.project).items())
+        if path.endswith((".ex", ".exs", ".erl", ".app.src")) and not _is_foreign(path)
+    )
+    for name, packages in _OF_APPLICATIONS.items():
+        if re.search(rf"(?<!\w){name}(?!\w)", text):
+            found.append(RuntimePackage(packages[release], place, f"`{name}` loads it"))
+    return tuple(found)
 
 
 def _sources(facts: StageFacts, builds: Sequence[tuple[Fact, BeamBuild]]) -> tuple[str, ...]:
@@ -129,15 +165,12 @@ def _sources(facts: StageFacts, builds: Sequence[tuple[Fact, BeamBuild]]) -> tup
 
 
 def _code(view: View, facts: StageFacts, builds: Sequence[tuple[Fact, BeamBuild]]) -> CodeNeeds:
-    paths: list[str] = []
-    for _, build in builds:
-        root = facts.end.origin(build.project)
-        if root is None:
-            continue
-        for file in view.context.files(root):
-            parts = file.split("/")
-            if file.endswith((".ex", ".erl")) and not {"deps", "_build", "test", "node_modules"} & set(parts):
-                paths.append(file)
+    paths = [
+        file
+        for _, build in builds
+        for path, file in sorted(facts.end.files(build.project).items())
+        if path.endswith((".ex", ".erl")) and not _is_foreign(path)
+    ]
     return elixir_needs(view.context, tuple(dict.fromkeys(paths)))
 
 
@@ -161,11 +194,18 @@ def _assumptions(view: View, facts: StageFacts, builds: Sequence[tuple[Fact, Bea
     for _, build in builds:
         text = facts.end.read(posixpath.join(build.project, "mix.lock")) or ""
         found.extend(
-            f"the native code of {match[1]} loads no library that only the full image has"
+            match[1]
             for match in re.finditer(r'^\s*"([\w]+)":\s*\{(.*)$', text, re.M)
-            if ":elixir_make" in match[2] and match[1] not in (*_PORTABLE, "elixir_make")
+            if match[1] in _NATIVE
+            or (":elixir_make" in match[2] and match[1] not in (*_PORTABLE, "elixir_make"))
         )
-    return tuple(dict.fromkeys(found))
+        for name in ("rebar.lock", "rebar.config"):
+            text = facts.end.read(posixpath.join(build.project, name)) or ""
+            found.extend(word for word in re.findall(r"\w+", text) if word in _NATIVE)
+    return tuple(
+        f"the native code of {name} loads no library that only the full image has"
+        for name in dict.fromkeys(found)
+    )
 
 
 ECOSYSTEM = Ecosystem("elixir", interpret, plan, programs=frozenset({"elixir", "mix", "iex", "erl"}))

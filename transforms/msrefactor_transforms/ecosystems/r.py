@@ -11,18 +11,28 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msrefactor.code.needs import source_texts
 from msrefactor.contract import evidence_of, starts
 from msrefactor.facts import Effect, Role, Scope, StageFacts
-from msrefactor.model import Refused, View
+from msrefactor.knowledge.packages import is_build_only
+from msrefactor.model import Evidence, Refused, View
 from msrefactor.shell import Command
 from msrefactor_transforms.splitting.bases import saved_by_base, slim_base
+from msrefactor_transforms.splitting.packages import bare_name
 from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, SplitPlan
+from msrefactor_transforms.splitting.question import is_install
 
 LIBRARY = "/usr/local/lib/R/site-library"
 """Where install.packages() puts packages in Debian's R, and in Rocker's images."""
 _INSTALL = re.compile(
     r"\b(?:install\.packages|(?:remotes|devtools|pak|BiocManager|renv|pacman)::\w+|install_\w+|p_load|biocLite)\s*\("
 )
+_COMPILES = re.compile(
+    r"\b(?:sourceCpp|cppFunction|evalCpp|stan_model|stan_demo|cmdstan_model|cxxfunction|cfunction|nimbleModel|"
+    r"compileNimble)\s*\(|\b(?:rstan::stan|TMB::compile|brms::brm)\s*\(|"
+    r"\b(?:library|require)\s*\(\s*[\"']?(?:rstan|brms|cmdstanr|nimble|inline|TMB|odin)[\"']?\s*\)"
+)
+"""Calls and packages that start a compiler when R code runs: of Rcpp, Stan, NIMBLE, TMB and inline."""
 _PREPARES = re.compile(
     r"^\s*(?:options|Sys\.setenv|library|require|suppressMessages|stopifnot|local|source|print|cat|message|if|"
     r"update\.packages|tinytex::\w+|webshot::\w+)\b"
@@ -129,6 +139,12 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
             return Refused(
                 "compiles-at-start", "R packages are installed when the container starts", (start.evidence,)
             )
+    compiled = _compiles(view)
+    if compiled is not None and _loses_compilers(facts):
+        detail = f"R code is compiled when the container runs ({compiled.text})"
+        return Refused(
+            "compiles-at-start", detail, (compiled,), "compile it in the build, as a package, and load that"
+        )
     level, image = slim_base(facts, "debian")
     last = max(fact.index for fact, _ in installs)
     return SplitPlan(
@@ -141,6 +157,26 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         reason=f"install the R packages in a builder stage; the final stage is {image} with them",
         saved_mb=saved_by_base(view, facts, image),
     )
+
+
+def _loses_compilers(facts: StageFacts) -> bool:
+    """Whether the author installs what the final stage would leave out."""
+    names = [bare_name(n) for _, e in facts.effects() if is_install(e) for n in e.detail.names if n]
+    return any(
+        name == "r-base-dev" or name.endswith("-dev") or is_build_only(name, facts.base.system)
+        for name in names
+    )
+
+
+def _compiles(view: View) -> Evidence | None:
+    """Return where R code of the context needs a compiler when it runs."""
+    paths = [path for path in view.context.files() if path.lower().endswith((".r", ".rmd", ".qmd"))]
+    for path, text in source_texts(view.context, paths):
+        match = _COMPILES.search(re.sub(r"(?m)^[ \t]*#.*$", "", text))
+        if match is not None:
+            plain = re.sub(r"(?m)^[ \t]*#.*$", "", text)
+            return Evidence(path, plain.count("\n", 0, match.start()) + 1, match[0].strip())
+    return None
 
 
 ECOSYSTEM = Ecosystem("r", interpret, plan, programs=frozenset({"R", "Rscript", "littler", "r"}))
