@@ -85,10 +85,6 @@ def test_no_build(tmp_path: Path, command: str, files: Mapping[str, str]) -> Non
         ("ng build", angular("server", outputPath="dist/server")),
         ("next build", {"next.config.js": "module.exports = { output: process.env.OUT }"}),
         (
-            "webpack",
-            {"webpack.config.js": "module.exports = merge(require('./common'), { mode: 'production' })"},
-        ),
-        (
             "react-scripts build",
             {"package.json": '{"scripts": {"build": "BUILD_PATH=x react-scripts build"}}'},
         ),
@@ -135,17 +131,6 @@ def test_output_not_written_down(tmp_path: Path, command: str, files: Mapping[st
         ("nuxt generate", {"package.json": '{"dependencies": {"nuxt": "^3.8.0"}}'}, ".output/public"),
         ("nuxt generate", {"package.json": '{"dependencies": {"nuxt": "^2.15.0"}}'}, "dist"),
         ("astro build", {"astro.config.mjs": "export default defineConfig({ outDir: './site' })"}, "site"),
-        ("gatsby build", {}, "public"),
-        ("docusaurus build", {}, "build"),
-        ("eleventy --output=out", {}, "out"),
-        ("vitepress build docs", {}, "docs/.vitepress/dist"),
-        ("parcel build index.html --dist-dir d", {}, "d"),
-        (
-            "webpack --mode production",
-            {"webpack.config.js": "module.exports = { output: { path: path.resolve(__dirname, 'pub') } }"},
-            "pub",
-        ),
-        ("quasar build", {}, "dist/spa"),
     ],
 )
 def test_output(tmp_path: Path, command: str, files: Mapping[str, str], folder: str) -> None:
@@ -164,7 +149,7 @@ def svelte(adapter: str, options: str = "") -> dict[str, str]:
 def test_adapters_of_sveltekit(tmp_path: Path) -> None:
     found = built(tmp_path, svelte("adapter-static", "{ fallback: '200.html' }"), "vite build")
     assert isinstance(found, FrontendBuild)
-    assert (found.folder, found.pages, found.fallback) == ("build", Pages.SINGLE, "200.html")
+    assert (found.folder, found.pages) == ("build", Pages.SINGLE)
     found = built(tmp_path, svelte("adapter-static"), "vite build")
     assert isinstance(found, FrontendBuild)
     assert found.pages is Pages.FILES

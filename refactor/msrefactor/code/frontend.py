@@ -22,7 +22,7 @@ class Pages(enum.Enum):
     """What the output is, seen by whoever hands it out."""
 
     SINGLE = "single"
-    """One page, which finds its way by itself: `fallback` answers for every path."""
+    """One page, which finds its way by itself."""
     FILES = "files"
     """A file for each page."""
     SERVER = "server"
@@ -40,10 +40,6 @@ class FrontendBuild:
     evidence: Evidence
     base: str = "/"
     """The path that the URLs in the output begin with; "" where they are relative."""
-    fallback: str = "index.html"
-    """The page for paths that no file has; "" where there is none."""
-    beside: tuple[str, ...] = ()
-    """Other files and folders that the server reads."""
     start: str = ""
     """The file that Node starts, for a server that is started so."""
     is_whole: bool = False
@@ -52,8 +48,6 @@ class FrontendBuild:
     """Folders that only the next build would read."""
     prefixes: tuple[str, ...] = ()
     """Variables whose names begin so are built in."""
-    reads: tuple[str, ...] = ()
-    """Files of the project that say all this."""
     has_source_maps: bool = False
 
 
@@ -157,13 +151,12 @@ def url_path(text: str) -> str:
     return path if path.endswith("/") else path + "/"
 
 
-def dotenv_files(project: Project, *modes: str) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Yield the .env files that a build reads, with the names and values in them; the last one wins."""
+def dotenv_files(project: Project, *modes: str) -> Iterator[Mapping[str, str]]:
+    """Yield the names and values in the .env files that a build reads; the last one wins."""
     for name in (".env", ".env.local", *(f".env.{m}" for m in modes), *(f".env.{m}.local" for m in modes)):
-        path = project.path(name)
-        text = project.context.read_text(path)
+        text = project.context.read_text(project.path(name))
         if text is not None:
-            yield path, _pairs(text)
+            yield _pairs(text)
 
 
 def _pairs(text: str) -> Mapping[str, str]:

@@ -152,7 +152,6 @@ def built_by(
         found.line_of('"outputPath"'),
         base=url_path(str(base_href)),
         prefixes=("NG_APP_",) if builder.startswith("@ngx-env/") else (),
-        reads=(project.package.path, found.path),
         has_source_maps=bool(options.get("sourceMap")),
         caches=(posixpath.normpath(posixpath.join(place, ".angular")),),
     )

@@ -1,4 +1,4 @@
-"""What Next, Nuxt and React Router leave: files, or a server with or without its packages."""
+"""What Next and Nuxt leave: files, or a server with or without its packages."""
 
 from __future__ import annotations
 
@@ -32,14 +32,13 @@ def _next(project: Project) -> FrontendBuild | Unclear | None:
     evidence = own.line_of("output") if own is not None else project.evidence("build")
     if dist is None or base is None:
         return Unclear("Next's distDir or basePath isn't written as a literal", evidence)
-    reads = (project.package.path, *([own.path] if own is not None else []))
     if output is UNKNOWN:
         return Unclear("Next's output isn't written as a literal", evidence)
     if output == "export" or words[0] == "export":
         out = project.option("-o", "--outdir") or ("out" if dist == ".next" else dist)
         return FrontendBuild(
             "Next", posixpath.normpath(posixpath.join(folder, out)), Pages.FILES, evidence,
-            base=url_path(base), fallback="", prefixes=("NEXT_PUBLIC_",), reads=reads,
+            base=url_path(base), prefixes=("NEXT_PUBLIC_",),
         )  # fmt: skip
     left = posixpath.normpath(posixpath.join(folder, dist))
     # the rest of the cache is of fetched data and images, which the server reads
@@ -48,13 +47,12 @@ def _next(project: Project) -> FrontendBuild | Unclear | None:
         whole = posixpath.join(left, "standalone")
         return FrontendBuild(
             "Next", whole, Pages.SERVER, evidence, base=url_path(base),
-            beside=(posixpath.join(left, "static"), posixpath.normpath(posixpath.join(folder, "public"))),
             start=posixpath.join(whole, "server.js"), is_whole=True, caches=caches,
-            prefixes=("NEXT_PUBLIC_",), reads=reads,
+            prefixes=("NEXT_PUBLIC_",),
         )  # fmt: skip
     return FrontendBuild(
         "Next", left, Pages.SERVER, evidence, base=url_path(base), caches=caches,
-        prefixes=("NEXT_PUBLIC_",), reads=reads,
+        prefixes=("NEXT_PUBLIC_",),
     )  # fmt: skip
 
 
@@ -79,16 +77,15 @@ def _nuxt(project: Project) -> FrontendBuild | Unclear | None:
         line = own.line_of("preset") if own is not None else evidence
         return Unclear("a preset decides what Nuxt builds", line)
     output = posixpath.normpath(posixpath.join(place, ".output"))
-    reads = (project.package.path, *([own.path] if own is not None else []))
     caches = tuple(posixpath.normpath(posixpath.join(place, name)) for name in (".nuxt",))
     if words[0] == "generate":
         ssr = own.get("ssr") if own is not None else None
         return FrontendBuild(
             "Nuxt", posixpath.join(output, "public"), Pages.SINGLE if ssr is False else Pages.FILES, evidence,
-            base=url_path(base), fallback="200.html", reads=reads, caches=caches,
+            base=url_path(base), caches=caches,
         )  # fmt: skip
     return FrontendBuild(
-        "Nuxt", output, Pages.SERVER, evidence, base=url_path(base), caches=caches, reads=reads,
+        "Nuxt", output, Pages.SERVER, evidence, base=url_path(base), caches=caches,
         start=posixpath.join(output, "server/index.mjs"), is_whole=True,
     )  # fmt: skip
 
@@ -102,35 +99,12 @@ def _nuxt_2(project: Project, action: str) -> FrontendBuild | Unclear:
     evidence = own.line_of("buildDir") if own is not None else project.evidence("build")
     if source is None or built is None or generated is None or base is None:
         return Unclear("Nuxt's folders aren't written as literals", evidence)
-    reads = (project.package.path, *([own.path] if own is not None else []))
     if action == "generate":
         return FrontendBuild(
             "Nuxt", project.path(generated), Pages.SINGLE, evidence, base=url_path(base),
-            fallback="200.html", reads=reads,
         )  # fmt: skip
     return FrontendBuild(
-        "Nuxt", project.path(built), Pages.SERVER, evidence, base=url_path(base), reads=reads,
-        beside=(project.path(source, "static"),),
-    )  # fmt: skip
-
-
-def _react_router(project: Project) -> FrontendBuild | Unclear | None:
-    if project.argv[1:2] not in (("build",), ("vite:build",)):
-        return None
-    own = project.configuration(*variants("react-router.config"))
-    folder = text_of(own.get("buildDirectory"), "build") if own is not None else "build"
-    ssr = own.get("ssr") if own is not None else None
-    if folder is None or ssr is UNKNOWN:
-        return Unclear("React Router's configuration isn't written as literals", project.evidence("build"))
-    place = project.path(folder)
-    if ssr is False:
-        return FrontendBuild(
-            "React Router", posixpath.join(place, "client"), Pages.SINGLE, project.evidence("build"),
-            prefixes=("VITE_",), reads=(project.package.path,),
-        )  # fmt: skip
-    return FrontendBuild(
-        "React Router", place, Pages.SERVER, project.evidence("build"), prefixes=("VITE_",),
-        reads=(project.package.path,),
+        "Nuxt", project.path(built), Pages.SERVER, evidence, base=url_path(base),
     )  # fmt: skip
 
 
@@ -140,7 +114,6 @@ READERS: Mapping[str, Callable[[Project], FrontendBuild | Unclear | None]] = Map
         "nuxt": _nuxt,
         "nuxi": _nuxt,
         "nuxt-ts": _nuxt,
-        "react-router": _react_router,
     }
 )
 """The commands, and who reads what they leave."""

@@ -1,7 +1,6 @@
 """What the tools leave that build files to be handed out: one reader for each command.
 
-Create React App 5, Vite 2 to 7, Vue CLI 3 to 5, SvelteKit 1 and 2, Astro, Gatsby, Docusaurus, Eleventy,
-VitePress, Parcel, webpack, Quasar, Ember. Angular is in `frontend_angular`.
+Create React App 5, Vite 2 to 7, Vue CLI 3 to 5, SvelteKit 1 and 2, Astro. Angular is in `frontend_angular`.
 """
 
 from __future__ import annotations
@@ -44,10 +43,8 @@ def _react_scripts(project: Project) -> FrontendBuild | Unclear | None:
     if tool != "react-scripts" and own is not None and ("paths" in own.text or "output" in own.text):
         return Unclear(f"where {tool} builds may be set by {own.path}", own.line_of("output"))
     environment: dict[str, str] = {}
-    reads = [project.package.path]
-    for path, pairs in dotenv_files(project, "production"):
+    for pairs in dotenv_files(project, "production"):
         environment.update(pairs)
-        reads.append(path)
     environment.update(project.environment)
     for name, script in project.package.scripts.items():
         if "BUILD_PATH" in script or "PUBLIC_URL" in script:
@@ -61,7 +58,6 @@ def _react_scripts(project: Project) -> FrontendBuild | Unclear | None:
         project.evidence("build"),
         base=base,
         prefixes=("REACT_APP_",),
-        reads=tuple(reads),
         has_source_maps=environment.get("GENERATE_SOURCEMAP", "true") != "false",
         caches=(project.path("node_modules/.cache"),),
     )
@@ -117,9 +113,6 @@ def _vite(project: Project) -> FrontendBuild | Unclear | None:
             return Unclear("Vite's build.outDir isn't written as a literal", own.line_of("outDir"))
         if base is None:
             return Unclear("Vite's base isn't written as a literal", own.line_of("base"))
-    mode = project.option("--mode", "-m") or "production"
-    reads = [project.package.path, *([own.path] if own is not None else [])]
-    reads.extend(path for path, _ in dotenv_files(project, mode))
     return FrontendBuild(
         "Vite",
         _under(project, root, folder or "dist", own),
@@ -127,7 +120,6 @@ def _vite(project: Project) -> FrontendBuild | Unclear | None:
         own.line_of("outDir") if own is not None and "outDir" in own.text else project.evidence("build"),
         base=url_path(base or "/"),
         prefixes=_prefixes(own),
-        reads=tuple(reads),
         has_source_maps=maps,
         caches=(project.path("node_modules/.vite"),),
     )
@@ -180,8 +172,6 @@ def _vue(project: Project) -> FrontendBuild | Unclear | None:
             return Unclear("outputDir or publicPath isn't written as a literal", own.line_of("outputDir"))
         if own.get("pluginOptions", "ssr") not in (None, UNKNOWN):
             return Unclear("Vue CLI builds for a server", own.line_of("ssr"))
-    mode = project.option("--mode") or "production"
-    files = [path for path, _ in dotenv_files(project, mode)]
     return FrontendBuild(
         "Vue CLI",
         project.path(folder or "dist"),
@@ -189,7 +179,6 @@ def _vue(project: Project) -> FrontendBuild | Unclear | None:
         own.line_of("outputDir") if own is not None else project.evidence("build"),
         base=url_path(base or "/"),
         prefixes=("VUE_APP_",),
-        reads=(project.package.path, *([own.path] if own is not None else []), *files),
         has_source_maps=maps,
         caches=(project.path("node_modules/.cache"),),
     )
@@ -221,9 +210,7 @@ def sveltekit(project: Project) -> FrontendBuild | Unclear | None:
             Pages.SINGLE if fallback else Pages.FILES,
             own.line_of("adapter("),
             base=url_path(base or "/"),
-            fallback=fallback,
             prefixes=("PUBLIC_", "VITE_"),
-            reads=(project.package.path, own.path),
             caches=(project.path(".svelte-kit"), project.path("node_modules/.vite")),
         )
     if module == "@sveltejs/adapter-node":
@@ -237,7 +224,6 @@ def sveltekit(project: Project) -> FrontendBuild | Unclear | None:
             Pages.SERVER,
             own.line_of("adapter("),
             start=posixpath.join(folder, "index.js"),
-            reads=(project.package.path, own.path),
             caches=(project.path(".svelte-kit"), project.path("node_modules/.vite")),
         )
     return Unclear(f"what the adapter {module or 'of SvelteKit'} writes isn't known", own.line_of("adapter"))
@@ -263,7 +249,7 @@ def _astro(project: Project) -> FrontendBuild | Unclear | None:
             out = project.path(folder)
             return FrontendBuild(
                 "Astro", out, Pages.SERVER, own.line_of("adapter"), base=url_path(base),
-                start=posixpath.join(out, "server/entry.mjs"), reads=(project.package.path, own.path),
+                start=posixpath.join(out, "server/entry.mjs"),
                 caches=(project.path("node_modules/.astro"), project.path("node_modules/.vite")),
             )  # fmt: skip
         if output not in (None, "static"):
@@ -274,128 +260,9 @@ def _astro(project: Project) -> FrontendBuild | Unclear | None:
         Pages.FILES,
         own.line_of("output") if own is not None else project.evidence("build"),
         base=url_path(base or "/"),
-        fallback="",
         prefixes=("PUBLIC_",),
-        reads=(project.package.path, *([own.path] if own is not None else [])),
         caches=(project.path("node_modules/.astro"), project.path("node_modules/.vite")),
     )
-
-
-def _pages(framework: str, folder: str, caches: tuple[str, ...] = ()) -> Callable[..., FrontendBuild]:
-    def made(project: Project, **more: str) -> FrontendBuild:
-        return FrontendBuild(
-            framework, project.path(more.get("folder", folder)), Pages.FILES, project.evidence("build"),
-            base=url_path(more.get("base", "/")), fallback="",
-            reads=(project.package.path,), caches=tuple(project.path(cache) for cache in caches),
-        )  # fmt: skip
-
-    return made
-
-
-_GATSBY = _pages("Gatsby", "public", (".cache",))
-_DOCUSAURUS = _pages("Docusaurus", "build", (".docusaurus", "node_modules/.cache"))
-_ELEVENTY = _pages("Eleventy", "_site")
-_VITEPRESS = _pages("VitePress", ".vitepress/dist")
-_PARCEL = _pages("Parcel", "dist", (".parcel-cache",))
-_WEBPACK = _pages("webpack", "dist", ("node_modules/.cache",))
-_EMBER = _pages("Ember", "dist")
-
-
-def _gatsby(project: Project) -> FrontendBuild | Unclear | None:
-    if project.argv[1:2] != ("build",):
-        return None
-    if not project.has("--prefix-paths"):
-        return _GATSBY(project)
-    own = project.configuration(*variants("gatsby-config", "js", "ts", "mjs"))
-    base = text_of(own.get("pathPrefix"), "/") if own is not None else "/"
-    if base is None:
-        return Unclear(
-            "Gatsby's pathPrefix isn't a literal", (own or _nothing(project)).line_of("pathPrefix")
-        )
-    return _GATSBY(project, base=base)
-
-
-def _docusaurus(project: Project) -> FrontendBuild | Unclear | None:
-    if project.argv[1:2] != ("build",):
-        return None
-    own = project.configuration(*variants("docusaurus.config", "js", "ts", "mjs", "cjs"))
-    base = text_of(own.get("baseUrl"), "/") if own is not None else "/"
-    if base is None:
-        return Unclear("Docusaurus' baseUrl isn't a literal", (own or _nothing(project)).line_of("baseUrl"))
-    return _DOCUSAURUS(project, folder=project.option("--out-dir") or "build", base=base)
-
-
-def _eleventy(project: Project) -> FrontendBuild | Unclear | None:
-    if project.has("--serve", "--watch"):
-        return None
-    folder = project.option("--output")
-    own = project.configuration(".eleventy.js", *variants("eleventy.config", "js", "cjs", "mjs"))
-    if folder is None and own is not None:
-        folder = text_of(own.get("dir", "output"), "_site")
-        if folder is None:
-            return Unclear("Eleventy's dir.output isn't a literal", own.line_of("output"))
-    return _ELEVENTY(project, folder=folder or "_site")
-
-
-def _vitepress(project: Project) -> FrontendBuild | Unclear | None:
-    if project.argv[1:2] != ("build",):
-        return None
-    root = next((word for word in project.argv[2:] if not word.startswith("-")), "")
-    own = project.configuration(*variants(posixpath.join(root, ".vitepress/config")))
-    folder: str | None = ".vitepress/dist"
-    base: str | None = "/"
-    if own is not None:
-        folder = text_of(own.get("outDir"), ".vitepress/dist")
-        base = text_of(own.get("base"), "/")
-        if folder is None or base is None:
-            return Unclear("VitePress' outDir or base isn't a literal", own.line_of("outDir"))
-    return _VITEPRESS(project, folder=posixpath.join(root, folder or ""), base=base or "/")
-
-
-def _parcel(project: Project) -> FrontendBuild | Unclear | None:
-    if project.argv[1:2] != ("build",):
-        return None
-    return _PARCEL(
-        project,
-        folder=project.option("--dist-dir", "--out-dir", "-d") or "dist",
-        base=project.option("--public-url") or "/",
-    )
-
-
-def _webpack(project: Project) -> FrontendBuild | Unclear | None:
-    is_server = project.argv[1:2] in (("serve",), ("s",), ("watch",), ("w",))
-    if is_server or project.has("--watch", "-w"):
-        return None
-    folder = project.option("--output-path", "-o")
-    named = project.option("--config", "-c")
-    own = project.configuration(
-        *((named,) if named else variants("webpack.config", "js", "cjs", "mjs", "ts"))
-    )
-    if folder is None and own is not None:
-        folder = text_of(own.get("output", "path"), "dist")
-    if folder is None or (named and own is None):
-        evidence = own.line_of("output") if own is not None else project.evidence("build")
-        return Unclear("webpack's output.path isn't written as a literal", evidence)
-    return _WEBPACK(project, folder=folder)
-
-
-def _quasar(project: Project) -> FrontendBuild | Unclear | None:
-    if project.argv[1:2] != ("build",):
-        return None
-    mode = project.option("-m", "--mode") or "spa"
-    own = project.configuration(*variants("quasar.config"), "quasar.conf.js")
-    folder = text_of(own.get("build", "distDir"), f"dist/{mode}") if own is not None else f"dist/{mode}"
-    if folder is None or mode not in ("spa", "pwa"):
-        return Unclear("where Quasar builds isn't a literal", (own or _nothing(project)).line_of("distDir"))
-    return FrontendBuild(
-        "Quasar", project.path(folder), Pages.SINGLE, project.evidence("build"), reads=(project.package.path,)
-    )
-
-
-def _ember(project: Project) -> FrontendBuild | Unclear | None:
-    if project.argv[1:2] not in (("build",), ("b",)):
-        return None
-    return _EMBER(project, folder=project.option("--output-path", "-o") or "dist")
 
 
 READERS: Mapping[str, Callable[[Project], FrontendBuild | Unclear | None]] = MappingProxyType(
@@ -408,15 +275,6 @@ READERS: Mapping[str, Callable[[Project], FrontendBuild | Unclear | None]] = Map
         "ng": angular,
         "svelte-kit": _svelte_kit,
         "astro": _astro,
-        "gatsby": _gatsby,
-        "docusaurus": _docusaurus,
-        "eleventy": _eleventy,
-        "vitepress": _vitepress,
-        "parcel": _parcel,
-        "webpack": _webpack,
-        "webpack-cli": _webpack,
-        "quasar": _quasar,
-        "ember": _ember,
     }
 )
 """The commands, and who reads what they leave."""
