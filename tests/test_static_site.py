@@ -77,6 +77,33 @@ def test_what_does_more_than_hand_out_files_is_no_static_server(files: MakeFiles
 
 
 @pytest.mark.parametrize(
+    ("options", "configuration", "why"),
+    [
+        ("", "module.exports = { baseUrl: '/docs/' };", "docusaurus.config doesn't say literally"),
+        ("", "module.exports = { baseUrl: process.env.BASE };", "docusaurus.config doesn't say literally"),
+        (
+            "",
+            "export default { baseUrl: '/', trailingSlash: false };",
+            "docusaurus.config has `trailingSlash`",
+        ),
+        ("--config other.js", "module.exports = { baseUrl: '/' };", "what nginx has for docusaurus serve's"),
+        ("--build", "module.exports = { baseUrl: '/' };", "`docusaurus serve --build` compiles"),
+        ("--port $PORT", "module.exports = { baseUrl: '/' };", "where docusaurus serve listens"),
+        ("--port 80 --host 0.0.0.0 --dir dist", "const c = { baseUrl: '/' };\nexport default c;", ""),
+    ],
+)
+def test_docusaurus(files: MakeFiles, options: str, configuration: str, why: str) -> None:
+    more = {"docusaurus.config.js": configuration}
+    found = server(files, f"CMD npx docusaurus serve --no-open {options}\n", more)
+    if why:
+        assert isinstance(found, Refused)
+        assert found.detail.startswith(why)
+        return
+    assert isinstance(found, StaticServer)
+    assert (found.folder, found.port, found.answers) == ("/app/dist", 80, Answers.SERVE)
+
+
+@pytest.mark.parametrize(
     ("tail", "folder", "port", "answers"),
     [
         ('CMD ["serve", "-s", "dist"]\n', "/app/dist", 3000, Answers.SERVE_SINGLE),

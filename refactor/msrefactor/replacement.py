@@ -20,6 +20,7 @@ _DEFAULT_PORTS: Mapping[str, frozenset[int]] = {
     "react-scripts": frozenset({3000}),
     "ng": frozenset({4200}),
     "vue-cli-service": frozenset({8080}),
+    "docusaurus": frozenset({3000}),
 }
 """Where these listen when nobody says."""
 

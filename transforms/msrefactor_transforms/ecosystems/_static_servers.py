@@ -16,6 +16,7 @@ from msrefactor.commands import PackageCall
 from msrefactor.facts import StageFacts, is_under
 from msrefactor.model import Refused
 from msrefactor_transforms.ecosystems._node_projects import package_at
+from msrefactor_transforms.ecosystems._static_docusaurus import docusaurus
 from msrefactor_transforms.ecosystems._static_preview import preview
 from msrefactor_transforms.ecosystems._static_site import Answers, StaticServer
 from msrefactor_transforms.ecosystems._static_starts import Launch
@@ -35,6 +36,8 @@ def server_of(
     name, _, version = word.partition("@")
     if launch.words == ("nginx", "-g", "daemon off;"):
         return _by_hand(facts, launch)
+    if name == "docusaurus" and launch.words[1:2] == ("serve",):
+        return docusaurus(facts, launch)
     if name not in _PACKAGES or (name == "vite" and launch.words[1:2] != ("preview",)):
         return None
     settings = {**environment, **launch.environment}
