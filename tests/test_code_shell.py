@@ -6,7 +6,14 @@ import pytest
 
 from code_context import Files, is_empty, lines, names
 from msrefactor.code.needs import CodeNeeds
-from msrefactor.code.shell import arguments_of, script_needs, shebang, started_by, starts_in
+from msrefactor.code.shell import (
+    arguments_of,
+    behind_runner,
+    script_needs,
+    shebang,
+    started_by,
+    starts_in,
+)
 
 
 def needs_of(text: str, **others: str) -> CodeNeeds:
@@ -175,3 +182,18 @@ def test_deep_nesting_ends() -> None:
     needs_of(text)
     list(started_by(arguments_of(["sudo"] * 3000)))
     assert lines(needs_of('sh -c "$A"\n'), "unknown_commands") == [1]
+
+
+@pytest.mark.parametrize(
+    ("words", "behind"),
+    [
+        (("/bin/sh", "-c"), ("/bin/sh", "-c")),
+        (("conda", "activate", "x"), ("conda", "activate", "x")),
+        (("conda", "run", "-n", "x", "/bin/bash", "-c"), ("/bin/bash", "-c")),
+        (("/opt/conda/bin/conda", "run", "--no-capture-output", "-p", "/x", "bash", "-lc"), ("bash", "-lc")),
+        (("micromamba", "run", "-n", "x"), ()),
+        ((), ()),
+    ],
+)
+def test_what_stands_behind_a_runner(words: tuple[str, ...], behind: tuple[str, ...]) -> None:
+    assert behind_runner(words) == behind

@@ -123,6 +123,11 @@ def test_micromamba_by_hand(tmp_path: Path) -> None:
     ]
 
 
+def test_a_shell_without_a_shell_isnt_understood(tmp_path: Path) -> None:
+    text = f'{MINICONDA}SHELL ["conda", "run", "-n", "geo"]\nRUN pip install flask\n'
+    assert _last(tmp_path, text).role is Role.OPAQUE
+
+
 def test_a_virtual_environment_isnt_condas(tmp_path: Path) -> None:
     text = f"{MINICONDA}RUN python -m venv /opt/venv\nRUN /opt/venv/bin/pip install flask\n"
     assert not isinstance(_last(tmp_path, text).detail, CondaInstall)

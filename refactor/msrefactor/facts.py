@@ -572,8 +572,8 @@ def script_of(
     """Return the script that a RUN executes and the map from it to the instruction's source."""
     from msrefactor.code.shell import behind_runner
 
-    starting = behind_runner(scope.shell)
-    shell_name = posixpath.basename(starting[0]) if starting else "sh"
+    starting = behind_runner(scope.shell or ("sh",))
+    shell_name = posixpath.basename(starting[0]) if starting else ""
     if instruction.exec_form is not None:
         argv = instruction.exec_form
         if (

@@ -92,10 +92,17 @@ def manager_at_start(view: View, facts: StageFacts, wants: Wants, found: Install
         ) and not facts.end.is_file(path)
         if is_script and not any(is_under(path, prefix) for prefix in found.environments):
             return evidence
-    runs_in = behind_runner(facts.end.shell) != facts.end.shell
-    return next(
-        (start.evidence for start in starts(view, facts) if runs_in and start.shell is not None), None
-    )
+    shell = runner_shell(facts)
+    return evidence_of(shell.instruction, view.name) if shell is not None else None
+
+
+def runner_shell(facts: StageFacts) -> Fact | None:
+    """Return the first SHELL that runs everything behind it by `conda run`."""
+    for fact in facts.facts:
+        words = fact.instruction.exec_form if fact.keyword == "SHELL" else None
+        if words and behind_runner(words) != words:
+            return fact
+    return None
 
 
 def starts_installed_manager(facts: StageFacts, wants: Wants) -> bool:

@@ -41,6 +41,7 @@ from msrefactor_transforms.ecosystems._conda_starts import (
     names_root,
     provided,
     root_program,
+    runner_shell,
     starts_installed_manager,
 )
 from msrefactor_transforms.ecosystems.python import ECOSYSTEM as PYTHON
@@ -204,6 +205,11 @@ def _base_of(
         if login is not None:
             detail = "a login shell is started, whose start-up files in conda's image aren't copied"
             return Refused("install-mode", detail, (login,), "make an environment with `conda create -n`")
+        shell = runner_shell(facts)
+        if shell is not None and shell.index == 1:
+            place = evidence_of(shell.instruction, view.name)
+            detail = "everything is run by conda from the start, before it could be copied"
+            return Refused("install-mode", detail, (place,), "put SHELL below the installs")
         return _unread(view, found) or plain_base(view, facts, names, pip, has_root=True)
     if needs_root:
         return same_base(facts)
@@ -230,13 +236,16 @@ def _artifacts(facts: StageFacts, found: Installs, needs_root: bool) -> tuple[Ar
     made: list[Artifact] = []
     if is_copied and root is not None:
         made.append(Artifact(root, last, "conda and its environments"))
+    # `conda run` as the shell of what is replayed needs the environment there
+    shell = runner_shell(facts)
+    latest = max(1, shell.index - 1) if shell is not None else last
     packed = _packed(facts)
     for prefix, index in found.environments.items():
         if prefix in packed:
             continue
         if not (is_copied and root is not None and is_under(prefix, root)):
             made.append(Artifact(prefix, _last_change(facts, prefix, index), "the conda environment"))
-    return tuple(made)
+    return tuple(replace(one, after=min(one.after, latest)) for one in made)
 
 
 def _packed(facts: StageFacts) -> frozenset[str]:
