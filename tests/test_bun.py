@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from msrefactor.code.node_package import read_package
 from msrefactor.context import BuildContext
 from msrefactor.facts import Effect, Role, stage_facts
 from msrefactor.parse import parse
+from msrefactor_transforms.ecosystems import bun as bun_programs
 from msrefactor_transforms.ecosystems._node_projects import NodeInstall, expanded, package_at
 from msrefactor_transforms.ecosystems.node import interpret
+from msrefactor_transforms.knowledge.bundled import reads_nothing_beside_itself
 
 PLAIN = (
     '{"scripts": {"build": "bun build src/a.ts --outdir out", "start": "bun run serve", '
@@ -132,3 +135,78 @@ def test_what_a_start_comes_to(tmp_path: Path, words: str, programs: list[tuple[
     package = package_at("/app", facts.end)
     assert package is not None
     assert list(expanded(package, tuple(words.split()))) == programs
+
+
+COMPILING = (
+    '{"scripts": {"compile": "rm -rf dist && bun build --compile --outfile dist/srv src/a.ts", '
+    '"all": "bun run compile && vite build", "build": "bun build src/a.ts --outdir out"}}'
+)
+
+
+def compiled(folder: Path, command: str, base: str = "oven/bun:1.2") -> Effect:
+    (folder / "package.json").write_text(COMPILING)
+    tree = parse(f"FROM {base}\nWORKDIR /app\nCOPY . .\nRUN {command}\n")
+    facts = stage_facts(
+        tree, tree.final_stage, BuildContext.open(folder), (bun_programs.interpret, interpret)
+    )
+    return next(found for _, found in reversed(facts.effects()))
+
+
+@pytest.mark.parametrize(
+    ("command", "program"),
+    [
+        ("bun build --compile src/a.ts --outfile server", "/app/server"),
+        ("bun build --compile src/a.ts --outfile=bin/server --minify", "/app/bin/server"),
+        ("bun build src/a.ts --compile --target bun-linux-x64", "/app/a"),
+        ("bun build --compile --define X=1 ./src/main.tsx", "/app/main"),
+        ("bun run compile", "/app/dist/srv"),
+        ("npm run compile", "/app/dist/srv"),
+    ],
+)
+def test_a_compiled_program(tmp_path: Path, command: str, program: str) -> None:
+    found = compiled(tmp_path, command)
+    assert (found.ecosystem or "bun", found.writes) == ("bun", (program,))
+    assert found.refusal is None
+
+
+@pytest.mark.parametrize(
+    ("command", "base"),
+    [
+        ("bun build --compile .", "oven/bun:1"),
+        ("bun build --compile $X --outfile server", "oven/bun:1"),
+        ("bun build --compile src/a.ts --target=bun-windows-x64 --outfile a", "oven/bun:1"),
+        ("bun build --compile src/a.ts --target=bun-linux-x64-musl --outfile a", "oven/bun:1"),
+        ("bun build --compile src/a.ts --target=bun-linux-x64 --outfile a", "oven/bun:1-alpine"),
+        ("bun run all", "oven/bun:1"),
+    ],
+)
+def test_a_program_that_is_not_seen(tmp_path: Path, command: str, base: str) -> None:
+    refusal = compiled(tmp_path, command, base).refusal
+    assert refusal is not None
+    assert refusal.code == "unknown-artifact"
+
+
+@pytest.mark.parametrize(
+    ("dependencies", "packages", "expected"),
+    [
+        ("", None, True),
+        ('"hono": "4"', '"hono": ["hono@4.7.0", "", {}, "x"],', True),
+        ('"hono": "4"', None, False),
+        ('"pino": "9"', '"pino": ["pino@9.6.0", "", {}, "x"],', False),
+        ('"hono": "4"', ('"hono": ["hono@4.7.0", "", {"dependencies": {"pino": "9"}}, "x"],'
+         ' "pino": ["pino@9.6.0", "", {}, "x"],'), False),
+        ('"hono": "4"', ('"hono": ["hono@4.7.0", "", {"peerDependencies": {"pino": "9"}, '
+         '"optionalPeers": ["pino"]}, "x"], "pino": ["pino@9.6.0", "", {}, "x"],'), True),
+        ('"hono": "4"', "oh no", False),
+    ],
+)  # fmt: skip
+def test_packages_that_open_nothing(
+    tmp_path: Path, dependencies: str, packages: str | None, expected: bool
+) -> None:
+    (tmp_path / "package.json").write_text(f'{{"dependencies": {{{dependencies}}}}}')
+    if packages is not None:
+        (tmp_path / "bun.lock").write_text(f'{{"packages": {{{packages}}}}}')
+    context = BuildContext.open(tmp_path)
+    package = read_package(context)
+    assert package is not None
+    assert reads_nothing_beside_itself(context, package) is expected

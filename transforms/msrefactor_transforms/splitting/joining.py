@@ -203,6 +203,7 @@ def _together(facts: StageFacts, hosts: Sequence[tuple[Ecosystem, SplitPlan]]) -
         build_epilogue=tuple(line for plan in plans for line in plan.build_epilogue),
         epilogue_reads=tuple(path for plan in plans for path in plan.epilogue_reads),
         runtime_prelude=tuple(line for plan in plans for line in plan.runtime_prelude),
+        runtime_opening=chief.runtime_opening,
         artifacts=(
             *chief.artifacts,
             *(

@@ -72,6 +72,8 @@ class SplitPlan:
     """Folders that the builder removes in the end where an artifact holds them."""
     runtime_prelude: tuple[str, ...] = ()
     """Instructions to put into the final stage before its first artifact."""
+    runtime_opening: tuple[str, ...] = ()
+    """Instructions to put right behind the final stage's FROM: what the author's base had done."""
     has_libraries: bool = False
     """Whether the artifacts bring shared libraries to folders where the loader finds them by its cache."""
     artifacts: tuple[Artifact, ...] = ()

@@ -766,6 +766,7 @@ def _arranged(question: Question, cut: Cut, replayed: dict[int, Instruction]) ->
             arranged[1] = opening.with_leading(question.newline)
     if question.plan.explicit_workdir and not any(i.keyword == "WORKDIR" for i in arranged):
         arranged.insert(1, question.instruction(f"WORKDIR {question.facts.base.workdir}\n"))
+    arranged[1:1] = [question.instruction(text) for text in question.plan.runtime_opening]
     return arranged
 
 
