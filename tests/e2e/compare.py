@@ -66,7 +66,7 @@ BUILD_VARIABLES = frozenset(
 )
 """Variables that may be lost, but never changed, whoever set them."""
 
-PASSING = (["/usr/local/bin/mvn-entrypoint.sh"], ["/__cacert_entrypoint.sh"])
+PASSING = (["/usr/local/bin/mvn-entrypoint.sh"], ["/__cacert_entrypoint.sh"], ["docker-entrypoint.sh"])
 """Entrypoints of base images that prepare something and then start the command they are given."""
 
 COMPLAINTS = (
