@@ -165,7 +165,12 @@ def test_only_the_last_command_is_started() -> None:
 
 def test_the_base_image_starts_what_the_file_does_not() -> None:
     assert started("FROM node:20\n") == [("command", ("docker-entrypoint.sh", "node"))]
-    assert ("command", ("docker-entrypoint.sh",)) in started('FROM node:20\nCMD ["node", "x.js"]\n')
+    assert ("command", ("docker-php-entrypoint",)) in started('FROM php:8.3-cli\nCMD ["php", "x.php"]\n')
+    assert started('FROM node:20\nCMD ["node", "x.js"]\n') == [("command", ("node", "x.js"))]
+    assert started('FROM node:20\nCMD ["x.js"]\n') == [("command", ("node", "x.js"))]
+    assert started('FROM oven/bun\nCMD ["run", "start"]\n') == [("command", ("bun", "run", "start"))]
+    assert started('FROM denoland/deno\nCMD ["run", "-A", "x.ts"]\n')[0][1] == ("deno", "run", "-A", "x.ts")
+    assert started('FROM denoland/deno\nCMD ["./app"]\n') == [("command", ("./app",))]
 
 
 @pytest.mark.parametrize(
