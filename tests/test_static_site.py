@@ -89,12 +89,13 @@ def test_what_does_more_than_hand_out_files_is_no_static_server(files: MakeFiles
         ("--config other.js", "module.exports = { baseUrl: '/' };", "what nginx has for docusaurus serve's"),
         ("--build", "module.exports = { baseUrl: '/' };", "`docusaurus serve --build` compiles"),
         ("--port $PORT", "module.exports = { baseUrl: '/' };", "where docusaurus serve listens"),
-        ("--port 80 --host 0.0.0.0 --dir dist", "const c = { baseUrl: '/' };\nexport default c;", ""),
+        ("--host localhost", "module.exports = { baseUrl: '/' };", "docusaurus serve listens on localhost"),
+        ("--port 80 --dir dist", "const c = { baseUrl: '/' };\nexport default c;", ""),
     ],
 )
 def test_docusaurus(files: MakeFiles, options: str, configuration: str, why: str) -> None:
     more = {"docusaurus.config.js": configuration}
-    found = server(files, f"CMD npx docusaurus serve --no-open {options}\n", more)
+    found = server(files, f"CMD npx docusaurus serve --no-open --host 0.0.0.0 {options}\n", more)
     if why:
         assert isinstance(found, Refused)
         assert found.detail.startswith(why)

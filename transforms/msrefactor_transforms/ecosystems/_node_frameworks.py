@@ -25,13 +25,24 @@ from msrefactor_transforms.splitting.plan import Artifact
 _UNTRACED = frozenset(
     "sharp ipx @nuxt/image @nuxt/image-edge nuxt-og-image @nuxt/content better-sqlite3 puppeteer "
     "puppeteer-core playwright playwright-core canvas onnxruntime-node typeorm sequelize knex mikro-orm "
-    "nuxt-security-txt nodemailer-express-handlebars jsdom".split()
+    "jsdom dotenv dotenv-flow config nconf rc cosmiconfig i18n i18next-fs-backend email-templates pdfkit "
+    "pdfmake geoip-lite pug ejs nunjucks".split()
 )
-"""Packages that load others by names worked out at run time, so that a bundle may lack some of them."""
+"""Packages that load others by names worked out at run time, so that a bundle may lack some of them, or that
+read files of the folder the server runs in."""
+_COMPILED = frozenset(
+    "src app pages components layouts server public static assets middleware plugins composables stores "
+    "store utils types lib hooks styles tests test e2e node_modules package.json package-lock.json README.md "
+    "LICENSE Dockerfile tsconfig.json jsconfig.json".split()
+)
+"""Entries of a project that the build puts into its output, or that nobody reads."""
 _HARMLESS = ("--max", "--enable-source-maps", "--trace", "--no-warnings", "--no-deprecation", "--stack-size")
 """Options of node that load nothing."""
+_OWNERSHIP = frozenset({"chown", "chmod", "chgrp"})
+"""What is done again where the files are copied to."""
 _READS_FILES = ("'fs'", '"fs"', "'node:fs", '"node:fs', "'fs/promises'", '"fs/promises"', "process.cwd(")
 _COMPONENTS = (".vue", ".svelte", ".astro")
+_SCRIPTS = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
 _WHOLE_MB = 100.0
 """What the packages that a framework builds with weigh at least."""
 _CACHE_MB = {"Next": 20.0}
@@ -140,7 +151,7 @@ def _starts(launch: Launch, file: str) -> bool:
 
 
 def _opens_files(view: View, facts: StageFacts, code: CodeNeeds, source: str) -> bool:
-    """Whether the sources open files, start programs or load modules that the output may not hold."""
+    """Whether the sources open or name files, start programs or load modules that the output may lack."""
     places = [place for _, place in (*code.paths, *code.written, *code.commands, *code.libraries)]
     places += [*code.unknown_paths, *code.unknown_commands, *code.unknown_imports, *code.unknown_libraries]
     if any(not _is_of_tools(place.file) for place in places):
@@ -148,11 +159,24 @@ def _opens_files(view: View, facts: StageFacts, code: CodeNeeds, source: str) ->
     options = facts.end.variables.get("NODE_OPTIONS", "").split()
     if any(not option.startswith(_HARMLESS) for option in options):
         return True
-    for file in view.context.files(source):
-        if file.endswith(_COMPONENTS) and "node_modules/" not in file:
-            text = view.context.read_text(file) or ""
-            if any(mark in text for mark in _READS_FILES):
-                return True
+    files = [file for file in view.context.files(source) if "node_modules/" not in file]
+    entries = {posixpath.relpath(file, source or ".").partition("/")[0] for file in files} - _COMPILED
+    named = [one for one in entries if ".config." not in one and (one[0] != "." or one.startswith(".env"))]
+    marks = tuple(
+        f"{quote}{before}{name}{end}"
+        for name in sorted(named)
+        for quote in "'\"`"
+        for before in ("", "./", "/")
+        for end in (quote, "/")
+    )
+    for file in files:
+        if not file.endswith((*_COMPONENTS, *_SCRIPTS)) or _is_of_tools(file):
+            continue
+        text = view.context.read_text(file) or ""
+        if any(mark in text for mark in marks):
+            return True
+        if file.endswith(_COMPONENTS) and any(mark in text for mark in _READS_FILES):
+            return True
     return False
 
 
@@ -178,7 +202,7 @@ def _complete(facts: StageFacts, path: str) -> int:
     for fact in facts.facts:
         for effect in fact.effects:
             is_build = isinstance(effect.detail, NodeBuild)
-            writes = any(overlaps(one, path) for one in effect.writes)
+            writes = effect.tool not in _OWNERSHIP and any(overlaps(one, path) for one in effect.writes)
             if effect.role >= Role.SETUP and (writes or is_build):
                 last = fact.index
         if any(overlaps(placed.destination, path) for placed in fact.placed):

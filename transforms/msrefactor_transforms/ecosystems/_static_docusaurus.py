@@ -1,7 +1,7 @@
 """`docusaurus serve`: serve-handler with settings of its own, which nobody can change.
 
-Sources: `lib/commands/serve.js` and `lib/server/getHostPort.js` of @docusaurus/core 2.4 and 3.7. It listens
-on every address, whatever `--host` says, compresses nothing and logs nothing.
+Sources: `lib/commands/serve.js` and what it calls, of @docusaurus/core 2.4, 3.7 and 3.10. The older ones
+listen on every address, whatever `--host` says; none compresses or logs anything.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from msrefactor_transforms.ecosystems._static_site import Answers, StaticServer
 from msrefactor_transforms.ecosystems._static_starts import Launch
 
 _VALUED = {"-p": "port", "--port": "port", "-h": "host", "--host": "host", "--dir": "dir"}
+_EVERY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what it is told
 _CONFIGURATIONS = tuple(f"docusaurus.config.{ending}" for ending in ("js", "ts", "mjs", "cjs", "mts", "cts"))
 
 
@@ -37,6 +38,10 @@ def docusaurus(facts: StageFacts, launch: Launch) -> StaticServer | Refused:
     port = given.get("port", "3000")
     if not port.isdigit() or not 0 < int(port) < 65536:
         return _refused(launch, f"where docusaurus serve listens isn't known: {port}")
+    if given.get("host") not in _EVERY:
+        where = given.get("host", "localhost")
+        detail = f"docusaurus serve listens on {where}, or in newer versions nowhere else"
+        return _refused(launch, detail, "start it with --host 0.0.0.0")
     names = [posixpath.join(launch.cwd, name) for name in _CONFIGURATIONS]
     text = next((text for name in names if (text := facts.end.read(name)) is not None), None)
     own = exported(text) if text is not None else None
