@@ -28,6 +28,8 @@ IMAGES: Mapping[str, str] = {
 }
 """Families of images, and where each has conda. Sources: as in images.toml, and conda/conda-docker."""
 MANAGERS = frozenset({"conda", "mamba", "micromamba"})
+_SHARED = frozenset({"/", "/usr", "/usr/local", "/opt", "/root", "/home"})
+"""Folders that hold other things than conda, too."""
 STARTUP_FILES = (".bashrc", ".bash_profile", ".profile", ".zshrc", "/etc/profile", "/etc/bash.bashrc")
 
 
@@ -66,7 +68,7 @@ def is_prefix(path: str, scope: Scope) -> bool:
 def is_inside(path: str, scope: Scope) -> bool:
     """Whether a path lies in conda's own folder, or in an environment of it."""
     root = root_of(scope)
-    places = (*scope.notes.get(PREFIXES, ()), *((root,) if root and root != "/usr/local" else ()))
+    places = (*scope.notes.get(PREFIXES, ()), *((root,) if root and root not in _SHARED else ()))
     return any(is_under(path, place) for place in places)
 
 
@@ -86,7 +88,10 @@ def active_prefix(scope: Scope, program: str = "") -> str | None:
         name = option_value(scope.shell, "-n", "--name", "-p", "--prefix")
         return named_prefix(name or "base", scope, root)
     login = login_prefix(scope)
-    if login is not None and starts_as_login(scope.shell):
+    reads_startup_files = scope.variables.get("BASH_ENV", "").endswith(STARTUP_FILES)
+    if login is not None and (
+        starts_as_login(scope.shell) or (reads_startup_files and "bash" in scope.shell[0])
+    ):
         return login
     if scope.base.family == MICROMAMBA and scope.variables.get("MAMBA_DOCKERFILE_ACTIVATE") == "1":
         return named_prefix(scope.variables.get("ENV_NAME", "base"), scope, root)

@@ -26,6 +26,7 @@ from msrefactor_transforms.ecosystems._conda_places import (
 from msrefactor_transforms.ecosystems.python import ECOSYSTEM as PYTHON
 from msrefactor_transforms.splitting.joining import SUPERVISORS
 from msrefactor_transforms.splitting.needs import Wants, placed_path
+from msrefactor_transforms.splitting.question import SYSTEM_FOLDERS
 
 TOOLS = frozenset(
     "conda mamba micromamba libmamba libmambapy conda-libmamba-solver conda-pack conda-lock conda-build "
@@ -125,15 +126,25 @@ def login_at_start(view: View, facts: StageFacts, wants: Wants) -> Evidence | No
             return start.evidence
         if not words or posixpath.basename(words[0]) not in SHELLS:
             continue
+        if facts.end.variables.get("BASH_ENV", "").endswith(STARTUP_FILES):
+            return start.evidence
         script = parse_script(words[-1]) if len(words) > 1 else None
         inner = script.commands[-1].words if script is not None and script.commands else ()
         opened = [word.literal for word in inner if word.literal != "exec"] if inner else list(words)
         if starts_as_login(tuple(words[:-1] or words)) or (
-            len(opened) == 1 and posixpath.basename(opened[0] or "") in SHELLS
+            len(opened) == 1
+            and posixpath.basename(opened[0] or "") in SHELLS
+            and start.evidence.file == view.name  # who looks into a running container may do so elsewhere
         ):
             return start.evidence
-    names = (*STARTUP_FILES, "/etc/profile.d/conda.sh")
-    return next((evidence for path, evidence in wants.files if path.endswith(names)), None)
+    return next(
+        (
+            evidence
+            for path, evidence in wants.files
+            if path.endswith(STARTUP_FILES) or path == "/etc/profile.d/conda.sh"
+        ),
+        None,
+    )
 
 
 def root_program(facts: StageFacts, wants: Wants, found: Installs) -> Evidence | None:
@@ -167,7 +178,7 @@ _READ = (".py", ".sh", ".bash", ".conf", ".ini", ".cfg", ".toml", ".service", ".
 def names_root(view: View, facts: StageFacts, found: Installs) -> Evidence | None:
     """Return what names a file of conda's own folder beside its environments: it may be needed there."""
     root = found.root
-    if root is None or root == "/usr/local":
+    if root is None or root in SYSTEM_FOLDERS:
         return None
 
     def named(text: str) -> bool:

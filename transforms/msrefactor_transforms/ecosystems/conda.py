@@ -49,6 +49,7 @@ from msrefactor_transforms.ecosystems.python import build_files, code_needs
 from msrefactor_transforms.knowledge.native import python_native
 from msrefactor_transforms.splitting.needs import Wants, wanted
 from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, RuntimePackage, SplitPlan
+from msrefactor_transforms.splitting.question import SYSTEM_FOLDERS
 
 _CACHE_MB = 150.0
 """What conda keeps of its downloads, at least: the packages' archives, and the lists of the channels."""
@@ -171,10 +172,11 @@ def _unfit(view: View, facts: StageFacts, found: Installs) -> Refused | None:
             return Refused("install-mode", detail, (place,), "give its folder with -p")
         if is_under(install.prefix, fact.scope.home) and not fact.scope.is_home_known:
             return Refused("install-mode", f"the home folder of user {fact.scope.user} isn't known", (place,))
-    if found.root == "/usr/local" and found.fills_root:
-        place = evidence_of(found.every[0][0].instruction, view.name)
-        detail = f"{facts.base.reference.text} has conda in /usr/local, among other things"
-        return Refused("unknown-artifact", detail, (place,), "make an environment with `conda create -n`")
+    is_mixed = found.root in SYSTEM_FOLDERS and found.root != "/opt"
+    if is_mixed and (found.fills_root or found.roots):
+        place = evidence_of((found.every or found.roots)[0][0].instruction, view.name)
+        detail = f"conda is in {found.root}, among other things"
+        return Refused("unknown-artifact", detail, (place,), "put conda into a folder of its own")
     return None
 
 
@@ -279,21 +281,10 @@ def _last_change(facts: StageFacts, prefix: str, index: int) -> int:
 
 def _parts_of(root: str | None) -> tuple[str, ...]:
     """Return what conda's own folder holds beside its environments."""
-    names = (
-        "bin",
-        "condabin",
-        "conda-meta",
-        "etc",
-        "include",
-        "lib",
-        "libexec",
-        "pkgs",
-        "sbin",
-        "share",
-        "shell",
-        "ssl",
-    )
-    return tuple(posixpath.join(root, name) for name in names) if root and root != "/usr/local" else ()
+    if root is None or root in SYSTEM_FOLDERS:
+        return ()
+    names = "bin condabin conda-meta etc include lib libexec pkgs sbin share shell ssl".split()
+    return tuple([posixpath.join(root, name) for name in names])
 
 
 def _startup_files(view: View, facts: StageFacts) -> tuple[str, ...]:
