@@ -16,19 +16,19 @@ from msrefactor_transforms.ecosystems._node_projects import (
 from msrefactor_transforms.splitting.plan import Artifact
 
 _BUILD_TOOLS = frozenset(
-    "npm yarn pnpm bun corepack typescript @angular/cli @nestjs/cli gulp gulp-cli grunt grunt-cli webpack "
-    "webpack-cli vite node-gyp turbo lerna rimraf nx eslint prettier @vue/cli create-react-app "
+    "npm yarn pnpm bun deno corepack typescript @angular/cli @nestjs/cli gulp gulp-cli grunt grunt-cli "
+    "webpack webpack-cli vite node-gyp turbo lerna rimraf nx eslint prettier @vue/cli create-react-app "
     "node-pre-gyp npm-check-updates bower babel-cli @babel/cli rollup esbuild npm-run-all "
     "patch-package".split()
 )
 """Packages that nothing running needs, unless one of their commands is started."""
 _PURE = frozenset(
-    "npm yarn pnpm bun typescript ts-node tsx @nestjs/cli rimraf pm2 serve http-server nodemon forever "
+    "npm yarn pnpm bun deno typescript ts-node tsx @nestjs/cli rimraf pm2 serve http-server nodemon forever "
     "sequelize-cli knex typeorm db-migrate migrate-mongo concurrently cross-env dotenv-cli env-cmd "
     "npm-run-all json-server live-server local-web-server wait-on wait-port node-dev ts-node-dev "
     "coffeescript".split()
 )
-"""Packages of JavaScript alone, which install as well on a slim base, and bun, a program for any glibc."""
+"""Packages that install as well on a slim base: JavaScript alone, and bun and deno, for any glibc."""
 
 
 @dataclass(frozen=True, slots=True)

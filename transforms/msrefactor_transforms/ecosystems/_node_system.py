@@ -5,13 +5,13 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 
-from msrefactor.code.needs import CodeNeeds
+from msrefactor.code.needs import EMPTY, CodeNeeds
 from msrefactor.code.node_package import NodePackage
 from msrefactor.commands import PackageCall
 from msrefactor.facts import StageFacts
 from msrefactor.knowledge import packages as knowledge
 from msrefactor.model import View
-from msrefactor_transforms.ecosystems._node_projects import without_version
+from msrefactor_transforms.ecosystems._node_projects import is_test, without_version
 
 _PYTHON = frozenset({"python", "python2", "python3", "python3-minimal", "py3-setuptools"})
 _PYTHON_USERS = ("python", "py-", "pyodide", "zerorpc", "jupyter", "youtube-dl", "yt-dlp", "ytdl")
@@ -113,3 +113,21 @@ def _is_from_git(version: str) -> bool:
     is_short = version.count("/") == 1 and version[:1].isalnum() and ":" not in version  # owner/name#tag
     hosts = ("git+", "git:", "github:", "gitlab:", "bitbucket:")
     return is_short or version.startswith(hosts) or ".git" in version
+
+
+def source_needs(view: View, facts: StageFacts) -> CodeNeeds:
+    """Return what the JavaScript and TypeScript that came into the image uses at run time."""
+    from msrefactor.code.javascript import javascript_needs_of
+
+    sources: dict[str, None] = {}
+    for fact in facts.facts:
+        for placed in fact.placed:
+            files = view.context.files(placed.source) if placed.is_folder else (placed.source,)
+            for file in files:
+                if (
+                    file.endswith((".js", ".cjs", ".mjs", ".ts", ".tsx", ".jsx", ".mts", ".cts"))
+                    and "node_modules/" not in file
+                    and not is_test(file)
+                ):
+                    sources.setdefault(file)
+    return javascript_needs_of(view.context, tuple(sources)) if sources else EMPTY

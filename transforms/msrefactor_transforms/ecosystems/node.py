@@ -10,7 +10,6 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from msrefactor.code.needs import EMPTY, CodeNeeds
 from msrefactor.code.node_package import NodePackage
 from msrefactor.contract import evidence_of
 from msrefactor.facts import Effect, Fact, Scope, StageFacts
@@ -24,7 +23,6 @@ from msrefactor_transforms.ecosystems._node_globals import globals_of
 from msrefactor_transforms.ecosystems._node_projects import (
     NodeBuild,
     NodeInstall,
-    is_test,
     package_at,
     package_evidence,
     package_of,
@@ -32,7 +30,12 @@ from msrefactor_transforms.ecosystems._node_projects import (
 from msrefactor_transforms.ecosystems._node_pruning import Pruning, build_files, compiled_sources, pruning
 from msrefactor_transforms.ecosystems._node_spared import PACKAGES, PROGRAMS, spared
 from msrefactor_transforms.ecosystems._node_starts import development, started
-from msrefactor_transforms.ecosystems._node_system import build_packages, installed_packages, listed_packages
+from msrefactor_transforms.ecosystems._node_system import (
+    build_packages,
+    installed_packages,
+    listed_packages,
+    source_needs,
+)
 from msrefactor_transforms.ecosystems._static_plan import site_plan
 from msrefactor_transforms.knowledge.native import node_native
 from msrefactor_transforms.splitting.bases import saved_by_base, slim_base, with_values
@@ -89,7 +92,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     obstacle = development(programs) or _kept_elsewhere(facts, local, packages_at, programs)
     if obstacle is not None:
         return obstacle
-    sources = code = _code_needs(view, facts)
+    sources = code = source_needs(view, facts)
     installed = installed_packages(view, tuple(packages_at.values()))
     level, runtime = slim_base(facts, "node")
     if base.family != "node" and all(
@@ -189,23 +192,6 @@ def _kept_elsewhere(
     return None
 
 
-def _code_needs(view: View, facts: StageFacts) -> CodeNeeds:
-    from msrefactor.code.javascript import javascript_needs_of
-
-    sources: dict[str, None] = {}
-    for fact in facts.facts:
-        for placed in fact.placed:
-            files = view.context.files(placed.source) if placed.is_folder else (placed.source,)
-            for file in files:
-                if (
-                    file.endswith((".js", ".cjs", ".mjs", ".ts", ".tsx", ".jsx", ".mts", ".cts"))
-                    and "node_modules/" not in file
-                    and not is_test(file)
-                ):
-                    sources.setdefault(file)
-    return javascript_needs_of(view.context, tuple(sources)) if sources else EMPTY
-
-
 def _provided(command: str, own: set[str], folder: str) -> str | None:
     name = posixpath.basename(command)
     if "/" not in command and name in own:
@@ -286,6 +272,6 @@ ECOSYSTEM = Ecosystem(
     programs=PROGRAMS,
     packages=PACKAGES,
     images=frozenset({"node", "bun"}),
-    code=_code_needs,
+    code=source_needs,
     spared=spared,
 )
