@@ -50,6 +50,23 @@ def test_where_modules_go(
     assert folder in effect.writes
 
 
+@pytest.mark.parametrize(
+    ("command", "reads"),
+    [
+        ("cpanm --installdeps .", ("/app/cpanfile", "/app/cpanfile.snapshot")),
+        ("cpanm .", ("/app",)),
+        ("cpanm --installdeps ./other", ("/app/other",)),
+        ("cpm install -g --cpanfile=deps/cpanfile", ("/app/deps/cpanfile", "/app/deps/cpanfile.snapshot")),
+        ("cpanm DBI", ()),
+    ],
+)
+def test_what_an_installer_reads(tmp_path: Path, command: str, reads: tuple[str, ...]) -> None:
+    (tmp_path / "cpanfile").write_text("requires 'Plack';\n")
+    effect = _effect(tmp_path, command)
+    assert effect is not None
+    assert effect.reads == reads
+
+
 def test_what_isnt_an_installation_is_not_understood(tmp_path: Path) -> None:
     assert _effect(tmp_path, "carton exec ./build.pl") is None
     assert _effect(tmp_path, "perl Makefile.PL") is None

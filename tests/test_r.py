@@ -66,3 +66,18 @@ def test_renv_is_refused(tmp_path: Path) -> None:
     assert effect is not None
     assert effect.refusal is not None
     assert effect.refusal.code == "unknown-artifact"
+
+
+@pytest.mark.parametrize(
+    ("script", "reads", "is_complete"),
+    [
+        ("install.packages('x')\n", ("/app/install.R",), True),
+        ("library(utils)\ninstall.packages(readLines('names.txt'))\n", ("/app/install.R", "/app"), False),
+        ("remotes::install_deps('.')\n", ("/app/install.R", "/app"), False),
+    ],
+)
+def test_what_a_script_reads(tmp_path: Path, script: str, reads: tuple[str, ...], is_complete: bool) -> None:
+    (tmp_path / "install.R").write_text(script)
+    effect = _effect(tmp_path, "Rscript install.R")
+    assert effect is not None
+    assert (effect.reads, effect.reads_only) == (reads, is_complete)

@@ -185,7 +185,11 @@ class Scope:
         return name in ("root", "0", "") or name in self.homes
 
     def origin(self, path: str) -> str | None:
-        """Return the context path that an image path was copied from, if it exists there."""
+        """Return the context path that an image path was copied from, if it exists there.
+
+        Of several folders that were copied into one, it is the one with the most files.
+        """
+        folders: list[str] = []
         for placed in reversed(self.placed):
             if not placed.is_folder:
                 if path == placed.destination:
@@ -197,8 +201,13 @@ class Scope:
                     posixpath.normpath(posixpath.join(placed.source, rest)) if rest != "." else placed.source
                 )
                 source = "" if source == "." else source
-                if source == "" or self.context.exists(source):
+                if source and self.context.is_file(source):
                     return source
+                if source == "" or self.context.exists(source):
+                    folders.append(source)
+        if folders:
+            one = len(set(folders)) == 1
+            return folders[0] if one else max(folders, key=lambda folder: len(self.context.files(folder)))
         # a folder that single files were copied into
         for placed in self.placed:
             if not placed.is_folder and posixpath.dirname(placed.destination) == path:

@@ -38,7 +38,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
 """Modules that Debian has under another name, and parts of Perl that the slim image is built without."""
 
 
-def asked_for(names: Sequence[str], scope: Scope) -> tuple[str, ...] | None:
+def asked_for(names: Sequence[str], scope: Scope, cpanfile: str | None = None) -> tuple[str, ...] | None:
     """Return the modules that an installer is given; those of the project where a folder is named.
 
     None: they aren't known.
@@ -48,7 +48,7 @@ def asked_for(names: Sequence[str], scope: Scope) -> tuple[str, ...] | None:
         if "://" in name or name.endswith((".tar.gz", ".git")):
             return None
         if name.startswith((".", "/")):
-            listed = _of_project(scope.path(name), scope)
+            listed = _of_project(scope.path(name), scope, cpanfile)
             if listed is None:
                 return None
             found.extend(listed)
@@ -57,12 +57,12 @@ def asked_for(names: Sequence[str], scope: Scope) -> tuple[str, ...] | None:
     return tuple(name for name in dict.fromkeys(found) if name != "perl")
 
 
-def _of_project(folder: str, scope: Scope) -> list[str] | None:
+def _of_project(folder: str, scope: Scope, cpanfile: str | None) -> list[str] | None:
     """Return the modules that a project asks for: cpanm reads Makefile.PL only where there is no cpanfile."""
-    text = scope.read(posixpath.join(folder, "cpanfile"))
+    text = scope.read(scope.path(cpanfile) if cpanfile else posixpath.join(folder, "cpanfile"))
     if text is not None:
         return re.findall(r"\brequires\s*\(?\s*[\"']([\w:]+)[\"']", _without_comments(text))
-    text = scope.read(posixpath.join(folder, "Makefile.PL"))
+    text = None if cpanfile else scope.read(posixpath.join(folder, "Makefile.PL"))
     if text is None:
         return None
     plain = _without_comments(text)

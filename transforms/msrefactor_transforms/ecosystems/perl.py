@@ -70,12 +70,12 @@ def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Eff
         folder = (
             _site(scope) if is_global else scope.path(option(words, "-L", "--local-lib-contained") or "local")
         )
-        return _installed(tool, folder, asked_for(plain[1:], scope), scope)
+        return _installed(tool, folder, plain[1:], words, scope)
     values = ("-L", "-l", "--local-lib-contained", "--local-lib", "--mirror", "--from", "--cpanfile")
     place = option(words, "-L", "-l", "--local-lib-contained", "--local-lib")
     given = {option(words, name) for name in values}
     names = [word for word in plain if word not in given]
-    return _installed(tool, scope.path(place) if place else _site(scope), asked_for(names, scope), scope)
+    return _installed(tool, scope.path(place) if place else _site(scope), names, words, scope)
 
 
 def _piped(words: Sequence[str]) -> str:
@@ -90,7 +90,7 @@ def _carton(plain: Sequence[str], words: Sequence[str], scope: Scope) -> Effect 
         return None
     if plain[:1] in (["install"], []):
         folder = scope.path(option(words, "-p", "--path") or "local")
-        return _installed("carton", folder, asked_for(["."], scope), scope)
+        return _installed("carton", folder, ["."], words, scope)
     return Effect(Role.NOTHING, tool="carton")
 
 
@@ -99,18 +99,36 @@ def _site(scope: Scope) -> str:
     return "/usr/local/lib/perl5" if scope.base.family == "perl" else "/usr/local"
 
 
-def _installed(tool: str, folder: str, modules: tuple[str, ...] | None, scope: Scope) -> Effect:
+def _installed(tool: str, folder: str, names: Sequence[str], words: Sequence[str], scope: Scope) -> Effect:
     # with the image's own Perl, the programs of modules lie in another folder
     writes = (folder, "/usr/local/bin") if folder == "/usr/local/lib/perl5" else (folder,)
+    cpanfile = option(words, "--cpanfile")
+    reads = tuple(_reads(tool, names, cpanfile, words, scope))
     return Effect(
         Role.BUILD,
         tool=tool,
-        reads=(posixpath.join(scope.cwd, "cpanfile"), posixpath.join(scope.cwd, "cpanfile.snapshot")),
+        reads=reads,
         reads_only=True,
         writes=writes,
         why="the modules",
-        detail=PerlInstall(folder, modules),
+        detail=PerlInstall(folder, asked_for(names, scope, cpanfile)),
     )
+
+
+def _reads(
+    tool: str, names: Sequence[str], cpanfile: str | None, words: Sequence[str], scope: Scope
+) -> Iterator[str]:
+    """Yield what an installer reads: a cpanfile alone, or a project that is asked what it needs."""
+    for name in names or ["."]:
+        if not name.startswith((".", "/")):
+            continue
+        path = scope.path(cpanfile) if cpanfile else posixpath.join(scope.path(name), "cpanfile")
+        is_enough = tool != "cpanm" or "--installdeps" in words
+        if cpanfile or (is_enough and scope.is_file(path)):
+            yield path
+            yield f"{path}.snapshot"
+        else:
+            yield scope.path(name)
 
 
 def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:

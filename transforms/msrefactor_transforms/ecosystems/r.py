@@ -27,6 +27,13 @@ LIBRARY = "/usr/local/lib/R/site-library"
 _INSTALL = re.compile(
     r"\b(?:install\.packages|(?:remotes|devtools|pak|BiocManager|renv|pacman)::\w+|install_\w+|p_load|biocLite)\s*\("
 )
+_PLAIN = re.compile(
+    r"^\s*(?:options|Sys\.setenv|library|require|print|cat|message|update\.packages|tinytex::\w+|"
+    r"(?:utils::)?install\.packages|(?:remotes::|devtools::)?install_(?:cran|github|version|url|bioc)|"
+    r"BiocManager::install|pacman::p_load)\s*\((?!.*(?:read|scan|file|\.\./|[\"']\./))",
+    re.DOTALL,
+)
+"""Statements that read no file of the project."""
 _COMPILES = re.compile(
     r"\b(?:sourceCpp|cppFunction|evalCpp|stan_model|stan_demo|cmdstan_model|cxxfunction|cfunction|nimbleModel|"
     r"compileNimble)\s*\(|\b(?:rstan::stan|TMB::compile|brms::brm)\s*\(|"
@@ -68,10 +75,12 @@ def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Eff
 def _expressions(tool: str, words: Sequence[str], scope: Scope) -> Effect | None:
     """Return what `-e` expressions do, where each only installs, or prepares that."""
     found = [words[at + 1] for at, word in enumerate(words[:-1]) if word in ("-e", "--eval")]
+    read: tuple[str, ...] = ()
     if not found:
         if "--version" in words:
             return Effect(Role.NOTHING, tool=tool)
-        scripts = [scope.read(scope.path(word)) for word in words if word.lower().endswith(".r")]
+        read = tuple(scope.path(_script(word)) for word in words if word.lower().endswith(".r"))
+        scripts = [scope.read(path) for path in read]
         if len(scripts) != 1 or scripts[0] is None:
             return None
         found = [scripts[0]]
@@ -88,7 +97,11 @@ def _expressions(tool: str, words: Sequence[str], scope: Scope) -> Effect | None
             "install without renv's cache",
         )
         return Effect(Role.BUILD, tool=tool, reads=(scope.cwd,), why="renv", refusal=refusal)
-    return _installed(tool, (), scope)
+    return _installed(tool, read, scope, is_plain=all(_PLAIN.match(line) for line in lines))
+
+
+def _script(word: str) -> str:
+    return word.partition("=")[2] if word.startswith("--file=") else word
 
 
 def _statements(text: str) -> list[str]:
@@ -110,12 +123,12 @@ def _statements(text: str) -> list[str]:
     return [line for line in (*found, current) if line.strip()]
 
 
-def _installed(tool: str, sources: tuple[str, ...], scope: Scope) -> Effect:
+def _installed(tool: str, sources: tuple[str, ...], scope: Scope, *, is_plain: bool = True) -> Effect:
     return Effect(
         Role.BUILD,
         tool=tool,
-        reads=sources,
-        reads_only=True,
+        reads=sources if is_plain else (*sources, scope.cwd),
+        reads_only=is_plain,
         writes=(LIBRARY,),
         why="the R packages",
         detail=RInstall(LIBRARY),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import posixpath
 
-from msrefactor.facts import Effect, Fact, Placed, Role, is_under, overlaps
+from msrefactor.facts import Effect, Fact, Placed, Role, Scope, is_under, overlaps
 from msrefactor.tree import Instruction
 from msrefactor_transforms.splitting.artifacts import Cut
 from msrefactor_transforms.splitting.narrowing import is_configuration, narrowed
 from msrefactor_transforms.splitting.question import Question, has_blank_line
+from msrefactor_transforms.splitting.references import reached
 from msrefactor_transforms.splitting.roles import Roles
 
 CONFIGURATION = frozenset({"ENV", "ARG", "WORKDIR", "USER", "SHELL"})
@@ -121,6 +122,7 @@ def _narrow(question: Question, cut: Cut, kept: dict[int, Instruction]) -> None:
         for effect in question.facts.facts[index].effects:
             if effect.role is Role.NAVIGATE:
                 _mark_folders(question, effect, index, needed, kept)
+    further: frozenset[int] | None = None
     for index in sorted(kept):
         fact = question.facts.facts[index]
         if fact.keyword not in ("COPY", "ADD"):
@@ -134,7 +136,9 @@ def _narrow(question: Question, cut: Cut, kept: dict[int, Instruction]) -> None:
         if any(overlaps(p.destination, read) for p in fact.placed for read in question.plan.epilogue_reads):
             continue
         if index not in needed:
-            del kept[index]
+            further = reached(question, kept) if further is None else further
+            if index not in further:
+                del kept[index]
             continue
         files = needed[index]
         if files is None:
@@ -168,7 +172,7 @@ def _mark_reads(
         source = fact.scope.origin(path)
         if source is not None and fact.scope.context.is_file(source):
             for copy in copies:
-                if any(_holds(placed, path) for placed in copy.placed):
+                if any(_brings(placed, path, fact.scope) for placed in copy.placed):
                     if copy.index not in needed:
                         needed[copy.index] = set()
                     files = needed[copy.index]
@@ -211,6 +215,14 @@ def _narrowed(question: Question, fact: Fact, files: set[str]) -> Instruction | 
 
 def _is_inside(path: str, folder: str) -> bool:
     return folder not in (path, "/") and is_under(path, folder)
+
+
+def _brings(placed: Placed, path: str, scope: Scope) -> bool:
+    """Whether a copy has this file: of several that go into one folder, only some do."""
+    if not _holds(placed, path) or not placed.is_folder:
+        return path == placed.destination
+    inside = posixpath.relpath(path, placed.destination)
+    return scope.context.is_file(posixpath.normpath(posixpath.join(placed.source, inside)))
 
 
 def _holds(placed: Placed, path: str) -> bool:
