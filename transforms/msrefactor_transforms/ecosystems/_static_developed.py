@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from msrefactor.code.frontend import FrontendBuild, Pages, frontend_build
+from msrefactor.code.frontend import FrontendBuild, Pages, Project, dotenv_files, frontend_build
 from msrefactor.code.frontend_proxy import Forward
 from msrefactor.code.javascript_values import UNKNOWN, Exported, exported
 from msrefactor.code.node_package import NodePackage
@@ -39,6 +39,8 @@ _MODES = ("development", "development.local", "production", "production.local")
 _FRAMEWORKS = {"react-scripts": "Create React App", "vite": "Vite", "vue-cli-service": "Vue CLI"}
 _PRODUCTION = {"ng serve": "Angular's production mode"}
 _PORTS = {"react-scripts": 3000, "vite": 5173, "vue-cli-service": 8080}
+_OF_ENVIRONMENT = frozenset({"react-scripts", "vue-cli-service"})
+"""Tools whose servers take their port from PORT, and both from .env."""
 _BUILT_WITH = frozenset({"FROM", "RUN", "COPY", "ADD", "ENV", "ARG", "WORKDIR", "USER"})
 _OPTIONS = frozenset({"--port", "--host", "--strictPort", "--open"})
 
@@ -80,6 +82,10 @@ def developed(
     if package is None or source is None:
         return None
     settings = {**environment, **launch.environment}
+    if tool in _OF_ENVIRONMENT:
+        project = Project(facts.end.context, source, package, launch.words, settings)
+        written = {name: value for pairs in dotenv_files(project) for name, value in pairs.items()}
+        settings = {**written, **settings}
     obstacle = _untold(view, facts, launch, settings)
     if obstacle is not None:
         return obstacle
@@ -94,8 +100,6 @@ def developed(
     port = _listens(facts, tool, rest, settings, launch)
     if isinstance(port, Refused):
         return port
-    if any((use.value or "").partition("=")[0] == "PORT" for use in view.uses if use.kind == "environment"):
-        return _refused(launch, "the port is given when the container starts")
     own = _configuration(facts, launch, tool)
     if isinstance(own, Refused):
         return own
@@ -105,10 +109,15 @@ def developed(
         forwards = forwards_of_configuration(launch, tool, own)
     if isinstance(forwards, Refused):
         return forwards
+    variable = ""
+    if any((use.value or "").partition("=")[0] == "PORT" for use in view.uses if use.kind == "environment"):
+        variable = "PORT" if tool in _OF_ENVIRONMENT and not _has_port(rest) else ""
+        if tool == "vite" and own is not None and "PORT" in own.names:
+            return _refused(launch, "the port may be given when the container starts")
     name = " ".join(launch.words[:2]) if action else "vite"
     command = f"{manager_of(facts, launch.cwd)} run build"
     cached = "no-cache" if tool == "vite" else ""
-    return _made(facts, launch, built, source, (name, command, True), port, cached, forwards)
+    return _made(facts, launch, built, source, (name, command, True), (port, variable), cached, forwards)
 
 
 def _angular(
@@ -130,7 +139,7 @@ def _angular(
     if isinstance(forwards, Refused):
         return forwards
     how = ("ng serve", served.command, served.is_production)
-    return _made(facts, launch, served.build, source, how, served.port, "no-cache", forwards)
+    return _made(facts, launch, served.build, source, how, (served.port, ""), "no-cache", forwards)
 
 
 def _given_later(view: View, built: FrontendBuild, more: tuple[str, ...]) -> Refused | None:
@@ -154,15 +163,18 @@ def _made(
     built: FrontendBuild,
     source: str,
     how: tuple[str, str, bool],
-    port: int,
+    port: tuple[int, str],
     cached: str,
     forwards: tuple[Forward, ...],
 ) -> Developed:
-    """Return the server of what a command builds; `how` is the old server, the command, what it optimises."""
+    """Return the server of what a command builds.
+
+    `how` is the old server, the command, and whether it optimises; `port` its number and its variable.
+    """
     name, command, is_production = how
     folder = posixpath.normpath(posixpath.join(launch.cwd, posixpath.relpath(built.folder, source or ".")))
     server = StaticServer(
-        name, folder, port, Answers.PREVIEW, launch.evidence,
+        name, folder, port[0], Answers.PREVIEW, launch.evidence, port[1],
         address="0.0.0.0",  # noqa: S104 - where the development servers listen
         compresses=True, cache_control=cached, forwards=forwards,
     )  # fmt: skip
@@ -278,9 +290,9 @@ def _listens(
     key = "server" if tool == "vite" else "devServer"
     port = given.get("--port") or (own.get(key, "port") if own is not None else None)
     host = given.get("--host", own.get(key, "host") if own is not None else None)
-    if tool == "react-scripts":
-        port = settings.get("PORT") or None
-    elif tool == "vite" and host is None:
+    if tool in _OF_ENVIRONMENT and "--port" not in given:
+        port = settings.get("PORT") or port
+    if tool == "vite" and host is None:
         return _refused(
             launch, "vite listens on localhost, and so nobody outside the container is answered",
             "start it with --host",
@@ -291,6 +303,10 @@ def _listens(
     if not number.isdigit() or not 0 < int(number) < 65536:
         return _refused(launch, "where the development server listens isn't known")
     return int(number)
+
+
+def _has_port(words: list[str]) -> bool:
+    return any(word.partition("=")[0] == "--port" for word in words)
 
 
 def _configuration(facts: StageFacts, launch: Launch, tool: str) -> Exported | Refused | None:

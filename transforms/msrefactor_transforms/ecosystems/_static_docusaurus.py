@@ -11,10 +11,12 @@ import posixpath
 from msrefactor.code.javascript_values import exported
 from msrefactor.facts import StageFacts
 from msrefactor.model import Refused
+from msrefactor_transforms.ecosystems._node_projects import package_at
 from msrefactor_transforms.ecosystems._static_site import Answers, StaticServer
 from msrefactor_transforms.ecosystems._static_starts import Launch
 
 _VALUED = {"-p": "port", "--port": "port", "-h": "host", "--host": "host", "--dir": "dir"}
+_CORE = "@docusaurus/core"
 _EVERY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what it is told
 _CONFIGURATIONS = tuple(f"docusaurus.config.{ending}" for ending in ("js", "ts", "mjs", "cjs", "mts", "cts"))
 
@@ -50,15 +52,25 @@ def docusaurus(facts: StageFacts, launch: Launch) -> StaticServer | Refused:
         return _refused(launch, detail, "hand the files out with `serve`")
     if own.get("trailingSlash") is not None:
         return _refused(launch, "docusaurus.config has `trailingSlash`, which isn't translated for nginx")
+    package = package_at(launch.cwd, facts.end)
+    version = {**package.dev_dependencies, **package.dependencies}.get(_CORE, "") if package else ""
     return StaticServer(
         "docusaurus serve",
         posixpath.normpath(posixpath.join(launch.cwd, given.get("dir", "build"))),
         int(port),
         Answers.SERVE,
         launch.evidence,
+        address=given["host"] if _is_newer(version) else "::",
         answers_every_method=True,
         is_quiet=True,
     )
+
+
+def _is_newer(version: str) -> bool:
+    """Whether a version listens where it is told and nowhere else."""
+    major, _, rest = version.lstrip("^~>=v ").partition(".")
+    minor = rest.partition(".")[0]
+    return major.isdigit() and minor.isdigit() and (int(major), int(minor)) >= (3, 10)
 
 
 def _refused(launch: Launch, detail: str, remedy: str = "") -> Refused:
