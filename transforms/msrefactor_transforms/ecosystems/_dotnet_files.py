@@ -17,6 +17,7 @@ from msrefactor.model import View
 from msrefactor_transforms.ecosystems._dotnet_commands import DotnetBuild
 from msrefactor_transforms.splitting.opened import values_given
 from msrefactor_transforms.splitting.plan import Artifact
+from msrefactor_transforms.splitting.references import beside
 
 _SOURCE = tuple(
     ".cs .fs .fsi .fsx .vb .csproj .fsproj .vbproj .sln .slnx .slnf .props .targets .user .resx .razor "
@@ -48,11 +49,16 @@ def source_folders(facts: StageFacts, builds: Sequence[DotnetBuild]) -> tuple[st
             if any(is_under(path, placed.destination) for path in projects):
                 found.append(placed.destination)
     found.extend(posixpath.dirname(path) for path in projects if posixpath.dirname(path) != "/")
-    return tuple(
+    outermost = tuple(
         dict.fromkeys(
             one for one in found if not any(is_under(one, other) and one != other for other in found)
         )
     )
+    return (*outermost, *beside(facts.end, outermost, _is_source))
+
+
+def _is_source(path: str) -> bool:
+    return path.endswith(_SOURCE) or posixpath.basename(path) in _NOT_RUN_TIME
 
 
 def build_files(facts: StageFacts) -> frozenset[str]:

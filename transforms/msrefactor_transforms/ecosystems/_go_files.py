@@ -13,7 +13,7 @@ from msrefactor_transforms.ecosystems._go_sources import Sources
 from msrefactor_transforms.splitting import opened
 from msrefactor_transforms.splitting.plan import Artifact
 
-_GO = opened.SourceKind(
+SOURCE_KIND = opened.SourceKind(
     compiled=tuple(".go .mod .sum .s .c .h .cpp .proto .thrift .fbs .qtpl .templ .sh .test".split()),
     marks=(".go", ".mod"),
     manifests=frozenset(
@@ -45,7 +45,7 @@ def run_time_files(
 ) -> list[Artifact]:
     """Return the files of the modules that come along."""
     known = opened.Opened(
-        _GO,
+        SOURCE_KIND,
         sources.modules,
         sources.needs,
         sources.own,

@@ -20,12 +20,13 @@ from msrefactor_transforms.ecosystems._go_base import (
     packages_of_the_system,
 )
 from msrefactor_transforms.ecosystems._go_commands import GoBuild, interpret
-from msrefactor_transforms.ecosystems._go_files import run_time_files
+from msrefactor_transforms.ecosystems._go_files import SOURCE_KIND, run_time_files
 from msrefactor_transforms.ecosystems._go_linking import linking_of
 from msrefactor_transforms.ecosystems._go_sources import OwnBuild, Sources, sources_of
 from msrefactor_transforms.splitting.bases import saved_by_base
 from msrefactor_transforms.splitting.needs import Wants, placed_path, wanted
 from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, Level, RuntimePackage, SplitPlan
+from msrefactor_transforms.splitting.references import beside
 
 TOOLCHAIN_ENVIRONMENT = frozenset(
     "CGO_ENABLED GO111MODULE GOFLAGS GOOS GOARCH GOARM GOPROXY GOSUMDB GOPRIVATE GONOSUMDB GONOPROXY "
@@ -162,6 +163,7 @@ def _dropped(facts: StageFacts, sources: Sources) -> tuple[str, ...]:
     folders = [module for module in sources.modules if module != "/"]
     if any(is_under(module, "/go/src") for module in folders) or not is_under(facts.end.cwd, "/go/src"):
         folders.append("/go/src")
+    folders.extend(beside(facts.end, folders, SOURCE_KIND.is_source))
     return tuple(dict.fromkeys(folders))
 
 

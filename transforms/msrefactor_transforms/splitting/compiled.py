@@ -24,6 +24,7 @@ from msrefactor_transforms.splitting.opened import Opened, run_time_files, value
 from msrefactor_transforms.splitting.packages import bare_name, fate
 from msrefactor_transforms.splitting.plan import Artifact, Level, RuntimePackage, SplitPlan
 from msrefactor_transforms.splitting.question import is_install
+from msrefactor_transforms.splitting.references import beside
 
 PLAIN_BASES: Mapping[str, str] = {
     "alpine": "alpine:{}",
@@ -116,6 +117,7 @@ def plan_of(view: View, facts: StageFacts, program: Program) -> SplitPlan | Refu
         *_files_of_scratch(facts, program, base, last),
     ]
     unneeded = _unneeded(view, facts, wants, outputs)
+    folders = tuple(folder for folder in dict.fromkeys(program.sources) if folder != "/")
     return SplitPlan(
         ecosystem=program.ecosystem,
         level=base.level,
@@ -126,7 +128,7 @@ def plan_of(view: View, facts: StageFacts, program: Program) -> SplitPlan | Refu
             *_path_prelude(program, outputs, unneeded, artifacts),
         ),
         artifacts=tuple(artifacts),
-        dropped=tuple(folder for folder in dict.fromkeys(program.sources) if folder != "/"),
+        dropped=(*folders, *beside(facts.end, folders, program.opened.kind.is_source)),
         packages=_packages(facts, program, base),
         build_packages=_build_packages(program, wants),
         code=program.opened.needs,

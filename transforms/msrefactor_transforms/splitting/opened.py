@@ -39,6 +39,13 @@ class SourceKind:
     manifests: frozenset[str]
     """Names in the project's own folder that only the build reads: manifests, folders of tests."""
 
+    def is_source(self, path: str) -> bool:
+        """Whether a file of a project is one that a program doesn't open."""
+        name = posixpath.basename(path)
+        return name.endswith((*self.compiled, *self.marks, *_FOR_PEOPLE)) or bool(
+            {name, path.split("/", maxsplit=1)[0]} & (self.manifests | _NOT_RUN_TIME)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from msrefactor.facts import Fact, Role, Scope, is_under, overlaps
 from msrefactor_transforms.splitting.question import Question
@@ -85,3 +85,20 @@ def _named_outside(place: str, scope: Scope) -> Iterator[str]:
             path = posixpath.normpath(posixpath.join(here, match[0].replace("\\", "/")))
             if not is_under(path, place):
                 yield path
+
+
+def beside(scope: Scope, folders: Iterable[str], is_source: Callable[[str], bool]) -> tuple[str, ...]:
+    """Return the folders of nothing but source that were copied beside these, and that these name."""
+    found: dict[str, None] = {}
+    waiting = list(folders)
+    while waiting:
+        place = waiting.pop()
+        named = tuple(path for path in _named_outside(place, scope) if path != "/")
+        for placed in scope.placed:
+            folder = placed.destination
+            if not placed.is_folder or folder in found or any(is_under(folder, one) for one in folders):
+                continue
+            if any(is_under(path, folder) for path in named) and all(map(is_source, scope.files(folder))):
+                found[folder] = None
+                waiting.append(folder)
+    return tuple(found)
