@@ -210,3 +210,16 @@ def test_packages_that_open_nothing(
     package = read_package(context)
     assert package is not None
     assert reads_nothing_beside_itself(context, package) is expected
+
+
+def test_an_install_reads_the_lock_file_and_the_settings(tmp_path: Path) -> None:
+    known = effect(tmp_path, "bun install --frozen-lockfile").dependencies
+    assert known is not None
+    assert {"/app/package.json", "/app/bun.lock", "/app/bun.lockb", "/app/bunfig.toml"} <= set(known.reads)
+    assert known.obstacle is None
+
+
+def test_an_install_of_named_packages_changes_the_manifest(tmp_path: Path) -> None:
+    known = effect(tmp_path, "bun a hono").dependencies
+    assert known is not None
+    assert known.obstacle is not None

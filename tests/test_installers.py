@@ -72,6 +72,17 @@ def test_unknown_scripts_stay_opaque(text: str) -> None:
         ),
         ("curl -fsSL https://bun.sh/install | bash", "node", ("/root/.bun",)),
         (
+            "curl -fsSL https://bun.sh/install | BUN_INSTALL=/usr/local bash",
+            "node",
+            ("/usr/local/bin/bun", "/usr/local/bin/bunx"),
+        ),
+        ("curl -fsSL https://deno.land/install.sh | sh -s v2.1.4", "deno", ("/root/.deno",)),
+        (
+            "curl -fsSL https://deno.land/install.sh | DENO_INSTALL=/usr/local sh",
+            "deno",
+            ("/usr/local/bin/deno",),
+        ),
+        (
             (
                 "curl -sSfL https://raw.githubusercontent.com/golangci/golangci-lint/master/install.sh "
                 "| sh -s -- -b /go/bin v1.55.2"

@@ -734,7 +734,7 @@ def _files_of_variables(values: Iterable[str], scope: Scope) -> Iterator[str]:
 _OF_MANAGERS = (
     "PIP", "UV_", "POETRY_", "PIPENV_", "NPM_CONFIG_", "YARN_", "PNPM_", "COREPACK_", "NODE_EXTRA", "BUNDLE_",
     "GEM", "COMPOSER", "GO", "CARGO_", "MAVEN_", "GRADLE_", "NUGET_", "MIX_", "HEX_", "SBT_", "SSL_", "CURL_",
-    "REQUESTS_",
+    "REQUESTS_", "BUN_", "DENO_",
 )  # fmt: skip
 """How the variables begin that package managers, or what they download with, read files from."""
 

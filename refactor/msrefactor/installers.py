@@ -137,9 +137,11 @@ def run_script(url: str, argv: Sequence[str | None], scope: Scope) -> Effect | N
         return _tool(ToolInstall("node", (place,), url, is_exact=False))
     if name == "bun":
         # what runs on bun is planned with what runs on Node
-        return _tool(ToolInstall("node", (scope.variables.get("BUN_INSTALL", f"{home}/.bun"),), url))
+        root = scope.variables.get("BUN_INSTALL", f"{home}/.bun")
+        return _tool(ToolInstall("node", _programs(root, ("bun", "bunx")), url), "bun")
     if name == "deno":
-        return _tool(ToolInstall("deno", (scope.variables.get("DENO_INSTALL", f"{home}/.deno"),), url))
+        root = scope.variables.get("DENO_INSTALL", f"{home}/.deno")
+        return _tool(ToolInstall("deno", _programs(root, ("deno",)), url))
     if name in ("golangci-lint", "task"):
         words = list(argv)
         at = words.index("-b") if "-b" in words else None
@@ -148,6 +150,12 @@ def run_script(url: str, argv: Sequence[str | None], scope: Scope) -> Effect | N
             return None
         return _tool(ToolInstall(name, (posixpath.join(scope.path(given), name),), url))
     return None
+
+
+def _programs(root: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Return what an installer leaves below a root: the folder, or its programs where others use that too."""
+    root = posixpath.normpath(root)
+    return tuple(f"{root}/bin/{name}" for name in names) if root in _SHARED else (root,)
 
 
 def rustup(scope: Scope, url: str = "rustup") -> Effect:
@@ -170,13 +178,13 @@ def _nvm_folder(scope: Scope) -> str:
     return scope.variables.get("NVM_DIR", f"{scope.home}/.nvm").rstrip("/")
 
 
-def _tool(install: ToolInstall) -> Effect:
+def _tool(install: ToolInstall, name: str = "") -> Effect:
     return Effect(
         Role.BUILD,
         tool="installer",
         reads_only=True,
         writes=install.places,
-        why=f"installs {install.language}",
+        why=f"installs {name or install.language}",
         ecosystem=install.language,
         detail=install,
     )

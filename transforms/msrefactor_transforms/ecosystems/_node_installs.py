@@ -18,9 +18,10 @@ _MANIFESTS = (
     "package.json", "package-lock.json", "npm-shrinkwrap.json", ".npmrc", "yarn.lock", ".yarnrc",
     ".yarnrc.yml", ".env.yarn", "pnpm-lock.yaml", "pnpm-workspace.yaml", ".pnpmfile.cjs", ".pnpmfile.mjs",
     ".node-version", ".nvmrc", ".puppeteerrc.cjs", ".puppeteerrc.json", "lerna.json",
+    "bun.lock", "bun.lockb", "bunfig.toml",
 )  # fmt: skip
 _BERRY = ("releases", "plugins", "patches")
-_WRITES_MANIFEST = frozenset({"add", "import"})
+_WRITES_MANIFEST = frozenset({"add", "a", "import"})
 _GIT_HOOKS = frozenset({"husky", "husky-run", "simple-git-hooks", "lefthook", "yorkie"})
 _HARMLESS = frozenset({"is-ci", "opencollective", "opencollective-postinstall", "only-allow", "npx", "echo"})
 
@@ -106,7 +107,7 @@ def _members(package: NodePackage, root: str, scope: Scope) -> tuple[tuple[str, 
         text = pattern.removeprefix("./").rstrip("/")
         excluded = text.startswith("!")
         for match in _matches(text.lstrip("!"), origin, scope):
-            place = posixpath.normpath(posixpath.join(root, posixpath.relpath(match, origin or ".")))
+            place = posixpath.normpath(posixpath.join(root, posixpath.relpath(match or ".", origin or ".")))
             one = package_at(place, scope)
             if excluded:
                 found.pop(place, None)

@@ -10,9 +10,11 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from msrefactor.code.needs import CodeNeeds
 from msrefactor.code.node_package import NodePackage
 from msrefactor.contract import evidence_of
 from msrefactor.facts import Effect, Fact, Scope, StageFacts
+from msrefactor.installers import ToolInstall
 from msrefactor.knowledge.images import describe
 from msrefactor.knowledge.packages import lost_commands
 from msrefactor.model import Evidence, Refused, View
@@ -136,7 +138,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         runtime_image=runtime,
         artifacts=(*shared.artifacts, *framework.artifacts),
         replayed=shared.replayed,
-        unneeded=shared.unneeded | framework.unneeded,
+        unneeded=shared.unneeded | framework.unneeded | _idle_links(facts, code),
         removed=framework.removed,
         build_epilogue=pruned.epilogue,
         edits=pruned.edits,
@@ -152,6 +154,19 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         + (f", with nothing but what {framework.what}'s server needs" if framework.dropped else "")
         + f"; the final stage starts from {runtime}",
         saved_mb=saved_by_base(view, facts, runtime) + pruned.saved_mb + framework.saved_mb,
+    )
+
+
+def _idle_links(facts: StageFacts, code: CodeNeeds) -> frozenset[str]:
+    """Return the links by the name bunx that nothing starts: a copy of one is the whole program again."""
+    if any(posixpath.basename(name) == "bunx" for name, _ in code.commands):
+        return frozenset()
+    return frozenset(
+        path
+        for _, effect in facts.effects()
+        if isinstance(effect.detail, ToolInstall)
+        for path in effect.writes
+        if posixpath.basename(path) == "bunx"
     )
 
 
