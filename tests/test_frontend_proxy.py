@@ -149,6 +149,16 @@ def test_setup_of_create_react_app(text: str) -> None:
     )
 
 
+def test_setup_with_the_path_elsewhere() -> None:
+    inside = SETUP.replace("'/api',", "").replace("Middleware({", "Middleware('/api', {")
+    assert forwards_of_setup(inside, "^2.0.6") == (Forward(API, "/api", keeps_host=False),)
+    several = SETUP.replace("'/api',", "['/api', '/auth'],")
+    assert forwards_of_setup(several, "^1.0.0") == (
+        Forward(API, pattern="^/api(/|$)", keeps_host=False),
+        Forward(API, pattern="^/auth(/|$)", keeps_host=False),
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "version"),
     [
@@ -159,7 +169,9 @@ def test_setup_of_create_react_app(text: str) -> None:
         (SETUP.replace("app.use(", "if (local) app.use("), "2"),
         (SETUP.replace("'http://api:5000'", "process.env.API"), "2"),
         (SETUP.replace("'/api',", ""), "2"),
-        (SETUP.replace("'/api',", "['/api', '/auth'],"), "2"),
+        (SETUP.replace("'/api',", "['/api', PATH],"), "2"),
+        (SETUP.replace("'/api',", "").replace("Middleware({", "Middleware('/api', {"), "3"),
+        (SETUP.replace("createProxyMiddleware({", "logged({"), "2"),
         ("module.exports = setup;", "2"),
         ("", "2"),
     ],

@@ -76,6 +76,25 @@ def test_what_files_alone_would_not_do_is_refused(
     assert found.code == code
 
 
+@pytest.mark.parametrize(
+    ("tail", "builds"),
+    [
+        ("RUN npm run build\n", 1),
+        ("RUN npm run build\nEXPOSE 3000\n", 1),
+        ("RUN npm run build\nENV REACT_APP_X=1\n", 2),
+        ("RUN npm run build\nCOPY src src\n", 2),
+        ("RUN npm run build\nRUN echo done\n", 2),
+        ("RUN npm test\n", 1),
+    ],
+)
+def test_what_is_built_already_is_not_built_again(files: MakeFiles, tail: str, builds: int) -> None:
+    found = outcome(files, "react", REACT, {}, tail)
+    assert isinstance(found, Changed)
+    text = found.dockerfile.render()
+    assert text.count("RUN npm run build\n") == builds
+    assert "COPY --from=build /app/build /app/build\n" in text
+
+
 GIVEN = "services:\n  web:\n    build: .\n    environment: [PORT=4000]\n"
 
 

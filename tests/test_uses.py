@@ -267,6 +267,12 @@ services:
     ]
 
 
+def test_a_dockerfile_in_small_letters_is_found_by_compose(shop: Path) -> None:
+    (shop / "Dockerfile").rename(shop / "dockerfile")
+    write(shop, "compose.yaml", "services: {web: {build: ., user: app}}\n")
+    assert of(shop, "user", "dockerfile") == ["app"]
+
+
 def test_environment_files_give_names_only(shop: Path) -> None:
     write(
         shop, "conf/web.env", "# of the shop\nVITE_API=http://api\nexport MODE = prod\n=x\n\nTOKEN=hunter2\n"

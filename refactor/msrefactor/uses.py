@@ -253,7 +253,7 @@ class _Image:
 
     def is_service(self, service: Service) -> bool:
         """Tell whether a service runs the image: it builds it, overrides one that does, or names it."""
-        if service.build is not None and service.build.dockerfile != self.dockerfile:
+        if service.build is not None and not _is_named(service.build.dockerfile, self.dockerfile):
             return False
         return (posixpath.dirname(service.file), service.name) in self.services
 
@@ -268,7 +268,9 @@ def base_name(image: str) -> str:
 
 
 def _image(place: _Place, composed: tuple[Service, ...], scripted: tuple[tuple[str, Call], ...]) -> _Image:
-    builders = [s for s in composed if s.build is not None and s.build.dockerfile == place.dockerfile]
+    builders = [
+        s for s in composed if s.build is not None and _is_named(s.build.dockerfile, place.dockerfile)
+    ]
     images = {service.image for service in builders if service.image}
     for file, call in scripted:
         if call.verb == "build" and _builds(place, file, call):
@@ -293,6 +295,16 @@ def _image(place: _Place, composed: tuple[Service, ...], scripted: tuple[tuple[s
         if call.verb == "run" and known.is_image(call.subject):
             containers.update(call.values("name"))
     return replace(known, containers=frozenset(containers))
+
+
+def _is_named(named: str | None, dockerfile: str) -> bool:
+    """Tell whether a file's name means this one: docker takes `dockerfile` where there is no `Dockerfile`."""
+    if named is None:
+        return False
+    folder, file = posixpath.split(named)
+    return named == dockerfile or (
+        file == "Dockerfile" and dockerfile == posixpath.join(folder, file.lower())
+    )
 
 
 def _folder_names(place: _Place) -> set[str]:

@@ -90,25 +90,42 @@ def forwards_of_setup(text: str, version: str) -> tuple[Forward, ...] | Untold:
         return Untold("which http-proxy-middleware it has isn't known")
     found: list[Forward] = []
     for call in calls:
-        if len(call) != 2 or not isinstance(call[0], str) or not isinstance(call[1], Called):
-            return Untold("a handler in it isn't http-proxy-middleware's with a literal path")
-        middleware = call[1]
-        settings = middleware.arguments[0] if len(middleware.arguments) == 1 else None
-        if middleware.name not in _MIDDLEWARE or not isinstance(settings, Settings):
-            return Untold("a handler in it isn't http-proxy-middleware's with literal settings")
-        made = _forward(call[0], None, settings)
+        made = _of_call(call, int(major))
         if isinstance(made, Untold):
             return made
-        path = made.path.rstrip("/")
-        if not path:
+        found.extend(made)
+    return tuple(found) if found else Untold("nothing in it is understood")
+
+
+def _of_call(call: Sequence[Value], major: int) -> tuple[Forward, ...] | Untold:
+    """Return what one `app.use` forwards: the path is its own, or the middleware's before version 3."""
+    middleware = call[-1] if call else None
+    if not isinstance(middleware, Called) or middleware.name not in _MIDDLEWARE or len(call) > 2:
+        return Untold("a handler in it isn't http-proxy-middleware's")
+    *own, settings = middleware.arguments or (None,)
+    paths = call[0] if len(call) == 2 else own[0] if len(own) == 1 and major < 3 else None
+    if not isinstance(settings, Settings) or (len(call) == 2 and own):
+        return Untold("a handler in it isn't http-proxy-middleware's with literal settings")
+    found: list[Forward] = []
+    for path in paths if isinstance(paths, tuple) else (paths,):
+        if not isinstance(path, str):
+            return Untold("a handler in it has no literal path")
+        made = _forward(path, None, settings)
+        if isinstance(made, Untold):
+            return made
+        beginning = made.path.rstrip("/")
+        if not beginning:
             return Untold("a handler in it has no path of its own")
-        if int(major) >= 3:
+        if len(call) == 1:
+            found.append(made)
+            continue
+        if major >= 3:
             if made.removed:
                 return Untold("its pathRewrite works on what app.use leaves of the path")
-            made = replace(made, removed=path)  # app.use takes its own path off
-        escaped = path.replace(".", "\\.")
+            made = replace(made, removed=beginning)  # app.use takes its own path off
+        escaped = beginning.replace(".", "\\.")
         found.append(replace(made, path="", pattern=f"^{escaped}(/|$)"))
-    return tuple(found) if found else Untold("nothing in it is understood")
+    return tuple(found)
 
 
 def forwards_of_vite(value: Value) -> tuple[Forward, ...] | Untold:

@@ -19,6 +19,8 @@ from msrefactor.facts import StageFacts, overlaps
 from msrefactor.model import Evidence, Refused, View
 from msrefactor_transforms.ecosystems._node_outputs import outputs
 from msrefactor_transforms.ecosystems._node_projects import (
+    NodeBuild,
+    chain,
     expanded,
     manager_of,
     package_at,
@@ -51,7 +53,7 @@ class Developed:
 
     server: StaticServer
     build: str
-    """The RUN that the builder ends with."""
+    """The RUN that the builder ends with; "" where the author's last one does it."""
     folder: str
     """What it is built from."""
     after: int
@@ -179,11 +181,32 @@ def _made(
         compresses=True, cache_control=cached, forwards=forwards,
     )  # fmt: skip
     inside = f"cd {launch.cwd} && " if launch.cwd != facts.end.cwd else ""
+    build = "" if _is_built(facts, launch.cwd, command) else f"RUN {inside}{command}\n"
     last = max(fact.index for fact in facts.facts if fact.keyword in _BUILT_WITH)
     assumptions = _assumptions(name, command, built, is_production)
     if forwards:
         assumptions = (*assumptions, forwarding_assumption(name, forwards))
-    return Developed(server, f"RUN {inside}{command}\n", launch.cwd, last, assumptions)
+    return Developed(server, build, launch.cwd, last, assumptions)
+
+
+def _is_built(facts: StageFacts, folder: str, command: str) -> bool:
+    """Whether the author's last step builds the same already, and nothing of it changes afterwards."""
+    words = tuple(command.split())
+    package = package_at(folder, facts.end)
+    if package is not None and words[1:] == ("run", "build"):
+        wanted = tuple(chain(package, "build"))
+    else:
+        wanted = (words[words.index("ng") :],) if "ng" in words else ()
+    for fact in reversed(facts.facts):
+        if fact.keyword in ("COPY", "ADD", "ENV", "ARG"):
+            return False
+        if fact.keyword == "RUN":
+            details = [effect.detail for effect in fact.effects]
+            return any(
+                isinstance(one, NodeBuild) and one.folder == folder and one.programs == wanted
+                for one in details
+            )
+    return False
 
 
 def _assumptions(name: str, command: str, built: FrontendBuild, is_production: bool) -> tuple[str, ...]:

@@ -61,9 +61,10 @@ def site_plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     made = replacing_plan(view, facts, found.server, found.after)
     if not isinstance(made, SplitPlan):
         return made
-    return replace(
-        made, build_epilogue=(found.build,), epilogue_reads=(found.folder,), assumptions=found.assumptions
-    )
+    made = replace(made, assumptions=found.assumptions)
+    if not found.build:
+        return made
+    return replace(made, build_epilogue=(found.build,), epilogue_reads=(found.folder,))
 
 
 def served(view: View, facts: StageFacts) -> StaticServer | Refused | None:
