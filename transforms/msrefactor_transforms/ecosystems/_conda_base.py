@@ -103,6 +103,8 @@ def plain_base(
     ]
     if base.system == "debian":
         packages.insert(0, RuntimePackage("ca-certificates", here, f"{base.reference.text} has it"))
+    if "procps" in base.installs and _may_be_a_workflows(view, facts):
+        packages.append(RuntimePackage("procps", here, "Nextflow asks `ps` in the containers that it starts"))
     prelude: list[str] = []
     given = {name for fact in facts.facts if fact.keyword == "ENV" for name, _ in fact.instruction.pairs}
     language = [
@@ -131,6 +133,19 @@ def plain_base(
     )
     saved = extras if has_root else saved_by_base(view, facts, image)
     return Base(Level.RUNTIME, image, tuple(prelude), tuple(packages), saved)
+
+
+def _may_be_a_workflows(view: View, facts: StageFacts) -> bool:
+    """Whether the image may be started by a workflow manager: its tools come from Bioconda."""
+    placed = [one.source for fact in facts.facts for one in fact.placed if not one.is_folder]
+    manifests = [name for name in placed if name.endswith((".yml", ".yaml", ".txt"))]
+    texts = [fact.instruction.text for fact in facts.facts]
+    texts.extend(view.context.read_text(name) or "" for name in manifests)
+    if any("bioconda" in text for text in texts):
+        return True
+    return view.context.known and any(
+        name.endswith((".nf", "nextflow.config")) for name in view.context.files()
+    )
 
 
 def _measured(release: str) -> str:
