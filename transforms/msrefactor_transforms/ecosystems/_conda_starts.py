@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msrefactor.code.needs import context_path
 from msrefactor.code.shell import SHELLS, behind_runner
 from msrefactor.commands import operands
 from msrefactor.contract import evidence_of, starts
@@ -62,6 +63,11 @@ class Installs:
         own = [one for _, one in self.every if one.prefix == self.root]
         return any(self.keeps_tools or not _is_tools_only(one) for one in own)
 
+    @property
+    def renews_conda(self) -> bool:
+        """Whether conda itself is another one than that of the image."""
+        return any(one.prefix == self.root and "conda" in dict(one.names) for _, one in self.every)
+
     def names(self, prefix: str | None = None) -> frozenset[str]:
         """Return the packages of conda and of pip, of one environment or of all."""
         return frozenset(
@@ -85,7 +91,7 @@ def manager_at_start(view: View, facts: StageFacts, wants: Wants, found: Install
             return evidence
         if started in MANAGERS or started in ("activate", "conda-env"):
             return evidence
-    for path, evidence in wants.files:
+    for path, evidence in _sourced_files(facts, wants):
         is_script = posixpath.basename(path) in (
             "activate",
             "conda.sh",
@@ -95,6 +101,12 @@ def manager_at_start(view: View, facts: StageFacts, wants: Wants, found: Install
             return evidence
     shell = runner_shell(facts)
     return evidence_of(shell.instruction, view.name) if shell is not None else None
+
+
+def _sourced_files(facts: StageFacts, wants: Wants) -> list[tuple[str, Evidence]]:
+    """Return the files that start commands and the scripts behind them read, as paths of the image."""
+    inner = [(facts.end.path(name), one) for name, one in wants.code.paths if context_path(name) is None]
+    return [*wants.files, *inner]
 
 
 def runner_shell(facts: StageFacts) -> Fact | None:
@@ -140,7 +152,7 @@ def login_at_start(view: View, facts: StageFacts, wants: Wants) -> Evidence | No
     return next(
         (
             evidence
-            for path, evidence in wants.files
+            for path, evidence in _sourced_files(facts, wants)
             if path.endswith(STARTUP_FILES) or path == "/etc/profile.d/conda.sh"
         ),
         None,

@@ -73,9 +73,9 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     refusal = installs_at_start(view, facts)
     if refusal is not None:
         return refusal
-    if starts_installed_manager(facts, wants):
-        found = replace(found, keeps_tools=True)
     manager = manager_at_start(view, facts, wants, found)
+    if starts_installed_manager(facts, wants) or (manager is not None and found.renews_conda):
+        found = replace(found, keeps_tools=True)
     login = login_at_start(view, facts, wants)
     from_root = manager or login or root_program(facts, wants, found) or names_root(view, facts, found)
     needs_root = from_root is not None or found.fills_root or not found.environments
