@@ -64,6 +64,7 @@ class BuildContext:
         "_states",
         "_truncated",
         "ignore_file",
+        "lacking",
     )
 
     def __init__(
@@ -85,6 +86,8 @@ class BuildContext:
         self.ignore_file: Path | None = None if ignore_file is None else ignore_file[0]
         """The ignore file that counts, or would if it were made; None where the context isn't known."""
         self._ignore_text = None if ignore_file is None else ignore_file[1]
+        self.lacking = ""
+        """What a Dockerfile copies and no folder has that may be its context."""
 
     @staticmethod
     def open(root: Path, dockerfile: Path | None = None) -> BuildContext:
@@ -444,7 +447,9 @@ def locate(dockerfile: Path, dockerfile_tree: Dockerfile | None, override: Path 
     own = context(folders[0])
     if _has_all(own, groups):
         return own
-    return BuildContext(None, _NO_RULES, own.project)
+    unknown = BuildContext(None, _NO_RULES, own.project)
+    unknown.lacking = next((one for group in groups for one in group if not own.match(one)), "")
+    return unknown
 
 
 def copied_sources(dockerfile: Dockerfile) -> tuple[tuple[str, ...], ...]:

@@ -65,10 +65,31 @@ LEAST_SAVING_SHARE = 0.1
 """A split that saves less than both isn't worth a reader's time."""
 
 
+_BY_THE_CONTEXT = frozenset(["context-unknown", "need-not-found", "runtime-library", "unknown-artifact"])
+"""Obstacles that the files of the context may lift."""
+
+
 def apply(view: View) -> Outcome:
     """Split the only stage, or say why not."""
     if len(view.dockerfile.stages) > 1:
         return Unchanged("it has several stages already")
+    outcome = _outcome(view)
+    lacking = view.context.lacking
+    if not isinstance(outcome, Refused) or outcome.code not in _BY_THE_CONTEXT or not lacking:
+        return outcome
+    copies = [
+        one for one in view.dockerfile.final_stage.instructions if one.keyword in ("COPY", "ADD", "RUN")
+    ]
+    place = next((one for one in copies if lacking in one.arguments), None)
+    return Refused(
+        "context-unknown",
+        f"{lacking} is copied, and neither the Dockerfile's folder nor one above has it",
+        outcome.evidence if place is None else (evidence_of(place, view.name),),
+        "put it there, as for the build, or name the build context with --context",
+    )
+
+
+def _outcome(view: View) -> Outcome:
     stage = view.dockerfile.final_stage
     facts = stage_facts(view.dockerfile, stage, view.context, interpreters())
     unfit = _unfit(view, facts)
