@@ -18,6 +18,7 @@ PACKAGE = """{
   "name": "shop",
   "scripts": {
     "react": "react-scripts start",
+    "craco": "craco start",
     "dev": "vite --host",
     "local": "vite",
     "serve": "vue-cli-service serve",
@@ -53,6 +54,15 @@ MOUNTED = "services:\n  web:\n    build: .\n    volumes:\n      - ./src:/app/src
         ("react", REACT, {}, "USER node\n", "compiles-at-start"),
         ("react", REACT, {}, "ENV PUBLIC_URL=/shop\n", "compiles-at-start"),
         ("react", "node build.js", {}, "", "compiles-at-start"),
+        (
+            "craco", "craco build", {"craco.config.js": "module.exports = { devServer: { port: 80 } }"}, "",
+            "compiles-at-start",
+        ),
+        (
+            "craco", "craco build",
+            {"craco.config.js": "module.exports = { webpack: { configure: (c) => { c.output = p } } }"},
+            "", "compiles-at-start",
+        ),
         ("local", VITE, {}, "", "compiles-at-start"),
         ("dev", VITE, {}, "ENV NODE_ENV=development\n", "compiles-at-start"),
         (
@@ -126,6 +136,7 @@ def test_a_port_of_the_file_is_kept_by_vue(files: MakeFiles) -> None:
     ("script", "build", "folder", "port"),
     [
         ("react", REACT, "/app/build", 3000),
+        ("craco", "craco build", "/app/build", 3000),
         ("dev", VITE, "/app/dist", 5173),
         ("serve", VUE, "/app/dist", 8080),
     ],

@@ -235,14 +235,15 @@ def test_serve_json_is_followed_or_its_key_named(files: MakeFiles, text: str, ex
         assert expected in found.detail
 
 
+def test_a_framework_has_a_preview_of_its_own(files: MakeFiles) -> None:
+    text = 'import { sveltekit } from "@sveltejs/kit/vite";\nexport default { plugins: [sveltekit()] };\n'
+    assert server(files, 'CMD ["npm", "run", "preview"]\n', {"vite.config.ts": text}) is None
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
         ('export default { base: "/shop/" }\n', "`base`"),
-        (
-            'import { sveltekit } from "@sveltejs/kit/vite";\nexport default { plugins: [sveltekit()] };\n',
-            "kit",
-        ),
         ('import ssl from "@vitejs/plugin-basic-ssl";\nexport default { plugins: [ssl()] };\n', "basic-ssl"),
         ('import react from "@vitejs/plugin-react";\nexport default { plugins: [react()] };\n', None),
         ("// server: none\nexport default {};\n", None),

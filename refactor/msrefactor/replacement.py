@@ -18,6 +18,8 @@ _DEFAULT_PORTS: Mapping[str, frozenset[int]] = {
     "vite": frozenset({4173, 5173, 3000}),
     "nginx": frozenset({80}),
     "react-scripts": frozenset({3000}),
+    "craco": frozenset({3000}),
+    "react-app-rewired": frozenset({3000}),
     "ng": frozenset({4200}),
     "vue-cli-service": frozenset({8080}),
     "docusaurus": frozenset({3000}),

@@ -29,7 +29,8 @@ from msrefactor_transforms.ecosystems._node_projects import (
 
 _BUILDERS = frozenset(
     "tsc nest next nuxt nuxi vite webpack webpack-cli rollup esbuild babel swc tsup parcel gulp grunt "
-    "react-scripts vue-cli-service ng svelte-kit astro gatsby docusaurus prisma sequelize typeorm "
+    "react-scripts craco react-app-rewired vue-cli-service ng svelte-kit astro gatsby docusaurus prisma "
+    "sequelize typeorm "
     "rimraf del-cli copyfiles cpx cpy-cli shx mkdirp cross-env env-cmd dotenv npm-run-all run-s run-p "
     "concurrently turbo nx lerna postcss tailwindcss sass node-sass lessc graphql-codegen protoc "
     "tsc-alias ncc pkgroll unbuild vue-tsc remix react-router medusa strapi keystone payload ace "

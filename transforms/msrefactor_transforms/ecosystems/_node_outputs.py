@@ -11,6 +11,7 @@ import json
 import posixpath
 from collections.abc import Sequence
 
+from msrefactor.code.frontend import FrontendBuild, frontend_build
 from msrefactor.code.javascript_tokens import javascript_tokens
 from msrefactor.code.node_package import NodePackage, read_tsconfig
 from msrefactor.code.tokens import Token
@@ -60,6 +61,8 @@ def _output(tool: str, words: Sequence[str], folder: str, package: NodePackage, 
         return _vite(words, folder, scope)
     if tool == "react-scripts" and "build" in words[1:]:
         return _create_react_app(folder, package, scope)
+    if tool in ("craco", "react-app-rewired") and "build" in words[1:]:
+        return _rewired(words, folder, scope)
     if tool == "vue-cli-service" and "build" in words[1:]:
         return _vue_cli(words, folder, scope)
     if tool == "ng" and words[1:2] in (("build",), ("b",)):
@@ -128,6 +131,13 @@ def _create_react_app(folder: str, package: NodePackage, scope: Scope) -> str | 
     if "BUILD_PATH" in scope.variables or any("BUILD_PATH" in text for text in texts):
         return None
     return "build"
+
+
+def _rewired(words: Sequence[str], folder: str, scope: Scope) -> str | None:
+    """Return what Create React App fills whose configuration others change."""
+    source = scope.origin(folder)
+    found = frontend_build(scope.context, source, words, scope.variables) if source is not None else None
+    return posixpath.relpath(found.folder, source or ".") if isinstance(found, FrontendBuild) else None
 
 
 def _vue_cli(words: Sequence[str], folder: str, scope: Scope) -> str | None:

@@ -20,6 +20,8 @@ _WRAPPERS = frozenset({"docker-entrypoint.sh", "tini", "dumb-init", "exec", "--"
 _DEEPEST = 4
 _DEV_SERVERS = {
     "react-scripts": ("start",),
+    "craco": ("start",),
+    "react-app-rewired": ("start",),
     "vue-cli-service": ("serve",),
     "ng": ("serve", "s"),
     "next": ("dev",),

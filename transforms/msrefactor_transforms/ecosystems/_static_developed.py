@@ -38,6 +38,18 @@ from msrefactor_transforms.ecosystems._static_starts import Launch
 
 _EVERY = frozenset({"0.0.0.0", "::", "true", ""})  # noqa: S104 - what the development servers are told
 _MODES = ("development", "development.local", "production", "production.local")
+_REWIRED = {
+    "craco": ("craco.config.js", "craco.config.ts", "craco.config.cjs", ".cracorc.js", ".cracorc"),
+    "react-app-rewired": ("config-overrides.js", "config-overrides/index.js"),
+}
+"""Tools that change the configuration of Create React App, and where they are told how."""
+_ACTIONS = {
+    "react-scripts": "start",
+    "craco": "start",
+    "react-app-rewired": "start",
+    "vue-cli-service": "serve",
+    "ng": "serve",
+}
 _FRAMEWORKS = {"react-scripts": "Create React App", "vite": "Vite", "vue-cli-service": "Vue CLI"}
 _PRODUCTION = {"ng serve": "Angular's production mode"}
 _PORTS = {"react-scripts": 3000, "vite": 5173, "vue-cli-service": 8080}
@@ -66,7 +78,7 @@ def developed(
 ) -> Developed | Refused | None:
     """Return what a development server comes to; None: nothing of the kind is started."""
     tool = posixpath.basename(launch.words[0])
-    action = {"react-scripts": "start", "vue-cli-service": "serve", "ng": "serve"}.get(tool)
+    action = _ACTIONS.get(tool)
     rest = list(launch.words[1:])
     if tool == "ng" and rest[:1] in (["s"], ["dev"]):
         rest[0] = "serve"
@@ -83,8 +95,12 @@ def developed(
     source = facts.end.origin(launch.cwd)
     if package is None or source is None:
         return None
+    for name in _REWIRED.get(tool, ()):
+        if "devserver" in (facts.end.read(posixpath.join(launch.cwd, name)) or "").lower():
+            return _refused(launch, f"{name} changes the development server")
+    kind = "react-scripts" if tool in _REWIRED else tool
     settings = {**environment, **launch.environment}
-    if tool in _OF_ENVIRONMENT:
+    if kind in _OF_ENVIRONMENT:
         project = Project(facts.end.context, source, package, launch.words, settings)
         written = {name: value for pairs in dotenv_files(project) for name, value in pairs.items()}
         settings = {**written, **settings}
@@ -99,13 +115,13 @@ def developed(
     obstacle = _given_later(view, built, ("PUBLIC_URL", "NODE_ENV"))
     if obstacle is not None:
         return obstacle
-    port = _listens(facts, tool, rest, settings, launch)
+    port = _listens(facts, kind, rest, settings, launch)
     if isinstance(port, Refused):
         return port
-    own = _configuration(facts, launch, tool)
+    own = _configuration(facts, launch, kind)
     if isinstance(own, Refused):
         return own
-    if tool == "react-scripts":
+    if kind == "react-scripts":
         forwards = forwards_of_react(facts, launch, package)
     else:
         forwards = forwards_of_configuration(launch, tool, own)
@@ -113,7 +129,7 @@ def developed(
         return forwards
     variable = ""
     if any((use.value or "").partition("=")[0] == "PORT" for use in view.uses if use.kind == "environment"):
-        variable = "PORT" if tool in _OF_ENVIRONMENT and not _has_port(rest) else ""
+        variable = "PORT" if kind in _OF_ENVIRONMENT and not _has_port(rest) else ""
         if tool == "vite" and own is not None and "PORT" in own.names:
             return _refused(launch, "the port may be given when the container starts")
     name = " ".join(launch.words[:2]) if action else "vite"
@@ -257,7 +273,7 @@ def _untold(view: View, facts: StageFacts, launch: Launch, settings: Mapping[str
     if settings.get("HTTPS", "").lower() == "true" or settings.get("HOST", "0.0.0.0") not in _EVERY:  # noqa: S104
         return _more("HTTPS or HOST tells the development server where to listen", launch.evidence)
     # Create React App sets it itself, and Angular doesn't read it
-    is_kept = posixpath.basename(launch.words[0]) not in ("react-scripts", "ng")
+    is_kept = posixpath.basename(launch.words[0]) not in ("react-scripts", "ng", *_REWIRED)
     if is_kept and settings.get("NODE_ENV", "production") != "production":
         return _more("NODE_ENV makes the build one for developing", launch.evidence)
     return None
@@ -284,7 +300,11 @@ def _built(
         return _more(found.detail, found.evidence) if found is not None else unknown
     filled = outputs(programs, launch.cwd, package, facts.end)
     folder = posixpath.normpath(posixpath.join(launch.cwd, posixpath.relpath(found.folder, source or ".")))
-    if filled != (folder,) or found.framework != _FRAMEWORKS[tool] or found.pages is not Pages.SINGLE:
+    if (
+        filled != (folder,)
+        or found.framework != _FRAMEWORKS.get(tool, "Create React App")
+        or found.pages is not Pages.SINGLE
+    ):
         return unknown
     if found.base != "/":
         return _more(

@@ -29,6 +29,11 @@ _OWN_SERVERS = (
     "vite-plugin-basic-ssl",
     "vite-node",
 )
+_FRAMEWORKS = (
+    "@sveltejs/kit/", "@remix-run/", "@react-router/", "vike", "@solidjs/start", "@tanstack/react-start",
+    "@builder.io/qwik-city",
+)  # fmt: skip
+"""Modules, by the beginning of their names, that give `vite preview` a server of their own."""
 _HOOKS = frozenset({"configurePreviewServer", "loadConfigFromFile", "mergeConfig"})
 _UNTOLD = (
     ("preview", "proxy"), ("server", "proxy"), ("preview", "https"), ("server", "https"), ("root",),
@@ -39,8 +44,11 @@ _EVERY = frozenset({"::", "0.0.0.0"})  # noqa: S104 - what vite is told
 _REMEDY = "give the options to `vite preview` on its command line"
 
 
-def preview(facts: StageFacts, launch: Launch) -> StaticServer | Refused:
-    """Return the static server that `vite preview` is, or what nginx can't be told of it."""
+def preview(facts: StageFacts, launch: Launch) -> StaticServer | Refused | None:
+    """Return the static server that `vite preview` is, or what nginx can't be told of it.
+
+    None: a framework's own server answers instead.
+    """
     given: dict[str, str] = {}
     rest = list(launch.words[2:])
     while rest:
@@ -55,6 +63,8 @@ def preview(facts: StageFacts, launch: Launch) -> StaticServer | Refused:
     told = _configuration(facts, launch)
     if isinstance(told, Refused):
         return told
+    if told is not None and any(module.startswith(_FRAMEWORKS) for module in told.imports.values()):
+        return None
     settings = {name: _setting(told, name) for name in ("port", "host", "outDir")}
     for name, found in settings.items():
         if found is UNKNOWN and name not in given:
@@ -94,6 +104,8 @@ def _configuration(facts: StageFacts, launch: Launch) -> Exported | Refused | No
         own = exported(text)
         if own is None or own.names & _HOOKS:
             return _refused(launch, "vite's configuration isn't understood")
+        if any(module.startswith(_FRAMEWORKS) for module in own.imports.values()):
+            return own
         for module in sorted(own.imports.values()):
             if not module.startswith(_PLAIN_PLUGINS) or module.startswith(_OWN_SERVERS):
                 return _refused(
