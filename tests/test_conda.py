@@ -208,5 +208,10 @@ def test_releases_of_condas_images(image: str, releases: tuple[str, ...], user: 
     assert (found.releases, found.user) == (releases, user)
 
 
+def test_a_login_shell_by_bash_env(tmp_path: Path) -> None:
+    text = f'{MINICONDA}ENV BASH_ENV=~/.bashrc\n{LOGIN}\nSHELL ["/bin/bash", "-c"]\nRUN pip install flask\n'
+    assert _install(tmp_path, text).prefix == "/opt/conda/envs/geo"
+
+
 def test_old_images_of_micromamba_are_not_known() -> None:
     assert describe("mambaorg/micromamba:0.13.1").family == "unknown"

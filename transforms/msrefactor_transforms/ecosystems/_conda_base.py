@@ -82,7 +82,8 @@ def plain_base(
     here = evidence_of(facts.facts[0].instruction, view.name)
     # what an older Debian can install isn't known
     is_known = base.release in knowledge.RELEASES if base.system == "debian" else base.release is not None
-    if base.system not in ("debian", "ubuntu") or not is_known:
+    varies = "$" in facts.stage.image  # the caller may build on another release
+    if base.system not in ("debian", "ubuntu") or not is_known or varies:
         example = _EXAMPLES.get(base.family, "continuumio/miniconda3:25.3.1-1")
         return Refused(
             "unknown-release",

@@ -17,7 +17,7 @@ from msrefactor_transforms.ecosystems._conda_places import PREFIXES, active_pref
 
 VALUED = (
     "-n", "--name", "-p", "--prefix", "-c", "--channel", "-f", "--file", "--solver", "--platform", "--subdir",
-    "--experimental-solver", "--repodata-fn", "--override-frozen-env", "--root-prefix", "-r", "--cwd",
+    "--experimental-solver", "--repodata-fn", "--clone", "--root-prefix", "-r", "--cwd",
 )  # fmt: skip
 
 

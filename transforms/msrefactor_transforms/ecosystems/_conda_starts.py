@@ -185,6 +185,7 @@ def root_program(facts: StageFacts, wants: Wants, found: Installs) -> Evidence |
 
 
 _READ = (".py", ".sh", ".bash", ".conf", ".ini", ".cfg", ".toml", ".service", ".yml", ".yaml")
+_OF_BUILDS = ("dockerfile", "containerfile", "singularity", "makefile", "jenkinsfile", "license", "readme")
 
 
 def names_root(view: View, facts: StageFacts, found: Installs) -> Evidence | None:
@@ -217,8 +218,10 @@ def names_root(view: View, facts: StageFacts, found: Installs) -> Evidence | Non
         if name.endswith(_READ) or "." not in posixpath.basename(name)
     ]
     for name in dict.fromkeys(names[:5000]):
-        for number, line in enumerate((view.context.read_text(name) or "").splitlines(), 1):
-            if root in line and named(line) and posixpath.basename(name) not in ("Dockerfile", "Makefile"):
+        is_of_builds = posixpath.basename(name).lower().startswith(_OF_BUILDS) or name.startswith(".")
+        text = "" if is_of_builds else view.context.read_text(name) or ""
+        for number, line in enumerate(text.splitlines(), 1) if root in text else ():
+            if named(line):
                 return Evidence(name, number, line.strip()[:120])
     return None
 

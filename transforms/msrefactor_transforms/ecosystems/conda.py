@@ -15,6 +15,7 @@ from dataclasses import replace
 from msrefactor.commands import PackageCall
 from msrefactor.contract import evidence_of
 from msrefactor.facts import Fact, Role, StageFacts, is_under
+from msrefactor.knowledge import packages as knowledge
 from msrefactor.model import Evidence, Refused, View
 from msrefactor_transforms.ecosystems._conda_base import (
     Base,
@@ -105,7 +106,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         build_packages=fetching,
         build_files=build_files(view, facts, manifests) | installers,
         code=code,
-        assumptions=() if has_root else _unknown_starts(wants, found.root),
+        assumptions=() if has_root or is_of_image(facts) else _unknown_starts(wants, found.root),
         provides=lambda command: provided(facts, command, carried, commands, has_root),
         evidence=(evidence_of((found.every or found.roots)[0][0].instruction, view.name),),
         reason=_reason(base, carried, found),
@@ -357,7 +358,8 @@ def _recommended(view: View, facts: StageFacts, dropped: frozenset[str]) -> list
     installed = [call for call in calls if call.action == "install"]
     names = {name for call in installed for name in call.names}
     came_along = any(not call.without_recommends and {"wget", "curl"} & set(call.names) for call in installed)
-    if not dropped or not came_along or "ca-certificates" in names:
+    has_own = "update-ca-certificates" in knowledge.commands_in(facts.base)
+    if not dropped or not came_along or "ca-certificates" in names or has_own:
         return []
     place = evidence_of(facts.facts[0].instruction, view.name)
     return [RuntimePackage("ca-certificates", place, "it came along with wget or curl")]
