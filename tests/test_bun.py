@@ -223,3 +223,34 @@ def test_an_install_of_named_packages_changes_the_manifest(tmp_path: Path) -> No
     known = effect(tmp_path, "bun a hono").dependencies
     assert known is not None
     assert known.obstacle is not None
+
+
+@pytest.mark.parametrize(
+    ("command", "manifest", "writes"),
+    [
+        ("bun install", "{}", ()),
+        ("bun install --production", '{"devDependencies": {"typescript": "5"}}', ()),
+        ("bun install", '{"devDependencies": {"typescript": "5"}}', ("/app/node_modules",)),
+        ("bun add hono", "{}", ("/app/node_modules",)),
+    ],
+)
+def test_no_folder_is_made_for_no_packages(
+    tmp_path: Path, command: str, manifest: str, writes: tuple[str, ...]
+) -> None:
+    assert effect(tmp_path, command, manifest).writes == writes
+
+
+def test_an_install_in_a_member_fills_the_workspace(tmp_path: Path) -> None:
+    member = tmp_path / "apps" / "api"
+    member.mkdir(parents=True)
+    (member / "package.json").write_text('{"dependencies": {"hono": "4"}, "scripts": {"build": "tsc"}}')
+    found = effect(tmp_path, "cd apps/api && bun install", '{"workspaces": ["apps/*"]}')
+    assert (found.reads[0], found.writes) == ("/app", ("/app",))
+
+
+def test_a_build_in_a_member_reads_the_workspace(tmp_path: Path) -> None:
+    member = tmp_path / "apps" / "api"
+    member.mkdir(parents=True)
+    (member / "package.json").write_text('{"scripts": {"build": "vite build"}}')
+    found = effect(tmp_path, "cd apps/api && bun run build", '{"workspaces": ["apps/*"]}')
+    assert found.reads[0] == "/app"

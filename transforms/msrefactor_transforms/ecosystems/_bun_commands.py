@@ -20,9 +20,11 @@ from msrefactor_transforms.ecosystems._node_commands import (
     packages_installed,
     packages_installed_globally,
 )
+from msrefactor_transforms.ecosystems._node_installs import workspace_of
 from msrefactor_transforms.ecosystems._node_projects import (
     BUN_COMMANDS,
     NodeBuild,
+    NodeInstall,
     after_options,
     manifests,
     modules_of,
@@ -80,7 +82,19 @@ def _install(rest: Sequence[str | None], argv: Sequence[str | None], scope: Scop
     if option_value(argv, "--backend") == "symlink":
         detail = "`bun install --backend=symlink` keeps the packages in a cache outside the project"
         return replace(effect, refusal=Refused("need-not-found", detail, remedy="install without --backend"))
-    return effect
+    return replace(effect, writes=()) if _is_empty(effect, scope) else effect
+
+
+def _is_empty(effect: Effect, scope: Scope) -> bool:
+    """Whether nothing is to be installed: then bun makes no node_modules."""
+    package = package_at(scope.cwd, scope)
+    if package is None or package.workspaces or not isinstance(effect.detail, NodeInstall):
+        return False
+    if effect.writes != (modules_of(scope.cwd),):
+        return False
+    is_named = effect.dependencies is not None and effect.dependencies.obstacle is not None
+    every = {**package.dependencies, **package.optional, **package.peer}
+    return not (every or is_named or (effect.detail.with_dev and package.dev_dependencies))
 
 
 def _manager(rest: Sequence[str | None], scope: Scope) -> Effect | None:
@@ -117,8 +131,8 @@ def _run(name: str | None, rest: Sequence[str | None], scope: Scope) -> Effect |
     path = scope.path(name)
     if scope.is_file(path):
         return Effect(
-            Role.BUILD, tool="bun", reads=(scope.cwd,), reads_only=True, writes=(scope.cwd,),
-            why=f"what {name} writes", detail=NodeBuild(scope.cwd),
+            Role.BUILD, tool="bun", reads=(workspace_of(scope.cwd, scope),), reads_only=True,
+            writes=(scope.cwd,), why=f"what {name} writes", detail=NodeBuild(scope.cwd),
             assumption=f"what `bun {name}` leaves lies in {scope.cwd}",
         )  # fmt: skip
     return _program([name, *rest], scope)
@@ -135,6 +149,6 @@ def _bundled(words: Sequence[str | None], scope: Scope) -> Effect | None:
     if written == scope.cwd or not is_under(written, scope.cwd):
         written = scope.cwd if is_under(scope.cwd, written) else written
     return Effect(
-        Role.BUILD, tool="bun", reads=(scope.cwd,), reads_only=True, writes=(written,),
+        Role.BUILD, tool="bun", reads=(workspace_of(scope.cwd, scope),), reads_only=True, writes=(written,),
         why="what `bun build` writes", detail=NodeBuild(scope.cwd),
     )  # fmt: skip

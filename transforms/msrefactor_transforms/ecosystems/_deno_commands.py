@@ -89,14 +89,24 @@ def _has_flag(word: str | None, letter: str) -> bool:
 
 def _step(scope: Scope, why: str, *, is_fetch: bool, assumption: str = "") -> Effect:
     """Return the effect of a step that fetches: into the cache, and where there is a manifest beside it."""
-    names = ("deno.json", "deno.jsonc", "package.json")
-    has_manifest = any(scope.has(posixpath.join(scope.cwd, name)) for name in names)
-    here = (scope.cwd,) if has_manifest or not is_fetch else ()
+    place = _project_of(scope)
+    here = (place or scope.cwd,) if place or not is_fetch else ()
     cache = cache_of(scope)
     return Effect(
-        Role.BUILD, tool="deno", reads=(scope.cwd, _INSTALLED_BY_NPM), reads_only=True,
+        Role.BUILD, tool="deno", reads=(place or scope.cwd, _INSTALLED_BY_NPM), reads_only=True,
         writes=(cache, *here), why=why, assumption=assumption, detail=DenoStep(cache, is_fetch),
     )  # fmt: skip
+
+
+def _project_of(scope: Scope) -> str:
+    """Return the topmost folder around with a manifest: node_modules of a workspace is there; "" for none."""
+    names = ("deno.json", "deno.jsonc", "package.json")
+    found, place = "", scope.cwd
+    while place != "/":
+        if any(scope.has(posixpath.join(place, name)) for name in names):
+            found = place
+        place = posixpath.dirname(place)
+    return found
 
 
 def _installed(words: Sequence[str | None], scope: Scope) -> Effect | None:

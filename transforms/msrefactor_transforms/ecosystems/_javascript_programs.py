@@ -7,15 +7,16 @@ prebuilt runtime for an old one at that: any newer release will do.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-from msrefactor.code.needs import EMPTY, CodeNeeds, SourceReader
+from msrefactor.code.needs import EMPTY, CodeNeeds, SourceReader, context_path
 from msrefactor.contract import evidence_of
-from msrefactor.facts import StageFacts
+from msrefactor.facts import Fact, StageFacts
 from msrefactor.knowledge.images import describe
 from msrefactor.model import Refused, View
-from msrefactor_transforms.ecosystems._plain_program import builds_of
+from msrefactor_transforms.ecosystems._plain_program import PlainBuild, builds_of
 from msrefactor_transforms.splitting.bases import slim_base, with_values
 from msrefactor_transforms.splitting.compiled import Binary, Program, plan_of
 from msrefactor_transforms.splitting.needs import wanted
@@ -62,6 +63,7 @@ def plan_of_programs(
     builds = builds_of(facts, compiler.name)
     if not builds:
         return None
+    builds.extend(_taken(facts, compiler.name, {path for _, build in builds for path in build.outputs}))
     place = evidence_of(builds[0][0].instruction, view.name)
     folders = tuple(dict.fromkeys(build.project for _, build in builds if build.project != "/"))
     needs, texts = _read(view.context, facts, folders)
@@ -71,9 +73,7 @@ def plan_of_programs(
     by_name = _started_by_bare_name(facts, [path for _, build in builds for path in build.outputs])
     if by_name is not None and facts.base.family == compiler.name:
         return Refused("need-not-found", by_name, (place,), "start it by its path, such as `./server`")
-    reads_source = bool(needs.unknown_imports) or any(
-        mark in text for text in texts.values() for mark in _OPENED_BY_NAME
-    )
+    reads_source = _may_read_source(view.context, facts, folders, needs, texts)
     kind = SourceKind(() if reads_source else _SOURCES, () if reads_source else _ENDINGS, _MANIFESTS)
     image = _image(facts, compiler)
     if image is None:
@@ -104,6 +104,37 @@ def plan_of_programs(
     family = facts.base.family
     is_lost = family in _ACCOUNTS and describe(with_values(view, plan.runtime_image)).family != family
     return replace(plan, runtime_opening=(_ACCOUNTS[family],)) if is_lost and _names(facts, family) else plan
+
+
+def _taken(facts: StageFacts, name: str, outputs: AbstractSet[str]) -> list[tuple[Fact, PlainBuild]]:
+    """Return the programs that are copied or moved to where they are started."""
+    return [
+        (fact, PlainBuild(name, effect.writes, fact.scope.cwd))
+        for fact, effect in facts.effects()
+        if effect.tool in ("cp", "mv", "install") and outputs & set(effect.reads)
+    ]
+
+
+def _may_read_source(
+    reader: SourceReader,
+    facts: StageFacts,
+    folders: Sequence[str],
+    needs: CodeNeeds,
+    texts: Mapping[str, str],
+) -> bool:
+    """Whether the program may load source from its folder when it runs: migrations, pages, workers."""
+    if needs.unknown_imports or needs.unknown_paths:
+        return True
+    if any(mark in text for text in texts.values() for mark in _OPENED_BY_NAME):
+        return True
+    roots = [root for folder in folders if (root := facts.end.origin(folder)) is not None]
+    for name, _ in needs.paths:
+        inside = context_path(name)
+        named = [inside] if inside is not None else [posixpath.join(root, name) for root in roots]
+        for path in map(posixpath.normpath, named):
+            if reader.is_dir(path) and any(file.endswith(_ENDINGS) for file in reader.files(path)):
+                return True
+    return False
 
 
 def _image(facts: StageFacts, compiler: Compiler) -> str | None:

@@ -260,6 +260,13 @@ def packages_installed(manager: str, folder: str, argv: Sequence[str | None], sc
         production = True
     detail = NodeInstall(manager, folder, with_dev=not production)
     known = installs.of_install(manager, folder, argv, scope)
+    root = installs.workspace_of(folder, scope)
+    if root != folder:
+        # an install in a member is one of the whole workspace, whose packages lie in its root
+        return Effect(
+            Role.BUILD, tool=manager, reads=(root, *_global_reads((manager,))), reads_only=True,
+            writes=(root,), why="the installed packages", detail=detail, dependencies=known,
+        )  # fmt: skip
     modules = modules_of(folder)
     has_berry = scope.has(posixpath.join(folder, ".yarnrc.yml"))
     ignores_scripts = "--ignore-scripts" in argv
@@ -358,12 +365,12 @@ def interpret_script(manager: str, name: str | None, folder: str, scope: Scope) 
     programs = tuple(chain(package, name))
     names = {posixpath.basename(words[0]) for words in programs if words}
     if is_check and not names & (_BUILDERS - {"cross-env", "dotenv", "env-cmd"}):
-        return Effect(Role.GATE, tool=manager, reads=(folder,))
+        return Effect(Role.GATE, tool=manager, reads=(installs.workspace_of(folder, scope),))
     output = _tsc_output(programs, folder, scope)
     return Effect(
         Role.BUILD,
         tool=manager,
-        reads=(folder, *_global_reads((manager, *names))),
+        reads=(installs.workspace_of(folder, scope), *_global_reads((manager, *names))),
         reads_only=True,
         writes=(output,) if output else outputs(programs, folder, package, scope) or (folder,),
         why=f"what `{manager} run {name}` writes",
@@ -406,7 +413,7 @@ def interpret_tool(words: Sequence[str | None], scope: Scope) -> Effect | None:
     tool = posixpath.basename(words[0] or "")
     tool = tool.partition("@")[0] if not tool.startswith("@") else tool
     folder = scope.cwd
-    reads = (folder, *_global_reads((tool,)))
+    reads = (installs.workspace_of(folder, scope), *_global_reads((tool,)))
     if tool in _CHECKERS and "install" not in words:
         return Effect(Role.GATE, tool=tool)
     if tool in ("puppeteer", "playwright", "cypress"):

@@ -28,7 +28,7 @@ _HARMLESS = frozenset({"is-ci", "opencollective", "opencollective-postinstall", 
 
 def of_install(manager: str, folder: str, argv: Sequence[str | None], scope: Scope) -> Dependencies:
     """Return what `npm ci`, `yarn install`, `pnpm install` and their like read and fill."""
-    root = _root(folder, scope)
+    root = workspace_of(folder, scope)
     package = package_at(root, scope)
     reads = [posixpath.join(place, name) for place in _upwards(root) for name in _MANIFESTS]
     writes = [modules_of(root)]
@@ -86,7 +86,7 @@ def _upwards(folder: str) -> Iterator[str]:
         yield folder
 
 
-def _root(folder: str, scope: Scope) -> str:
+def workspace_of(folder: str, scope: Scope) -> str:
     """Return the folder of the workspace that a project belongs to, or its own."""
     for place in _upwards(folder):
         package = package_at(place, scope)

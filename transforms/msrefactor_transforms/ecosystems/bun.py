@@ -14,6 +14,7 @@ from msrefactor.facts import Effect, Scope, StageFacts
 from msrefactor.model import Refused, View
 from msrefactor.shell import Command
 from msrefactor_transforms.ecosystems._javascript_programs import Compiler, plan_of_programs
+from msrefactor_transforms.ecosystems._node_installs import workspace_of
 from msrefactor_transforms.ecosystems._node_projects import (
     BUN_COMMANDS,
     NodeInstall,
@@ -133,6 +134,8 @@ def _packages_beside(view: View, facts: StageFacts) -> Iterator[Artifact]:
         install = effect.detail
         if not isinstance(install, NodeInstall) or install.is_global:
             continue
+        if not effect.writes:
+            continue
         package = package_at(install.folder, facts.end)
         if package is not None:
             outside = outside or any(
@@ -140,9 +143,8 @@ def _packages_beside(view: View, facts: StageFacts) -> Iterator[Artifact]:
             )
             if not outside and reads_nothing_beside_itself(view.context, package):
                 continue
-        yield Artifact(
-            modules_of(install.folder), fact.index, "packages may open what lies beside their code"
-        )
+        place = workspace_of(install.folder, fact.scope)
+        yield Artifact(modules_of(place), fact.index, "packages may open what lies beside their code")
 
 
 ECOSYSTEM = Ecosystem("bun", interpret, plan, images=frozenset({"bun"}))

@@ -18,11 +18,11 @@ def _whole() -> frozenset[str]:
 
 def reads_nothing_beside_itself(reader: SourceReader, package: NodePackage) -> bool:
     """Whether the table has every package that is installed to run, by bun's lock file."""
+    if package.workspaces or package.local_dependencies:
+        return False
     direct = {*package.dependencies, *package.optional}
     if not direct:
         return True
-    if package.workspaces or package.local_dependencies:
-        return False
     lock = next((name for name in package.locks if name.endswith("bun.lock")), None)
     locked = _locked(reader.read_text(lock) or "") if lock is not None else None
     if locked is None:

@@ -257,6 +257,7 @@ def _with_builders(
         return host
     own = frozenset(one.name for one in builders)
     spared = [one.spared(view, facts, wants.code) for one in builders]
+    removed = [path for one in spared for path in one.removed]
     packages = frozenset().union(*(one.packages for one in builders))
     names = " and ".join(one.name for one in builders if _is_named(facts, one))
     opened = _opened(facts, host, own, wants)
@@ -278,7 +279,7 @@ def _with_builders(
         dropped=(*host.dropped, *(path for one in spared for path in one.dropped)),
         tools=(*host.tools, *tools),
         unneeded=host.unneeded.union(inputs, *(one.unneeded for one in spared)),
-        removed=(*host.removed, *(path for one in spared for path in one.removed)),
+        removed=(*host.removed, *(path for path in removed if not _holds(host, path))),
         build_packages=host.build_packages | (_listed(facts) & packages),
         packages=(*host.packages, *(one for plan in compiled for one in plan.packages)),
         has_libraries=host.has_libraries or any(plan.has_libraries for plan in compiled),
@@ -288,6 +289,11 @@ def _with_builders(
         else host.reason,
         saved_mb=host.saved_mb + sum(one.saved_mb for one in spared),
     )
+
+
+def _holds(plan: SplitPlan, path: str) -> bool:
+    """Whether a plan asks for what lies in a folder."""
+    return any(is_under(one.path, path) for one in plan.artifacts)
 
 
 def _placed_unseen(view: View, facts: StageFacts, running: Mapping[str, Evidence]) -> Refused | None:
