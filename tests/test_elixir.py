@@ -124,6 +124,8 @@ RELX = """
         ("rebar3 as prod release", "{mode, prod}", "release"),
         ("rebar3 as prod release", "{mode, minimal}", "bare-release"),
         ("rebar3 as prod release", "{mode, prod}, {include_erts, false}", "bare-release"),
+        ("rebar3 as prod release -d false", "{dev_mode, true}", "release"),
+        ("rebar3 as prod release --include-erts=false", "", "bare-release"),
         ("rebar3 release", "{mode, prod}", None),
         ("rebar3 as prod release", "{dev_mode, true}", None),
         ("rebar3 as prod release", '{include_erts, "/opt/erlang"}', None),

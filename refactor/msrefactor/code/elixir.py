@@ -20,7 +20,12 @@ _STARTS = re.compile(
 _PORT = re.compile(
     r"(?:Port\.open|open_port)\s*\(\s*\{\s*:?spawn(?:_executable|_driver)?\s*,\s*(?P<name>\"[^\"]*\"|'[^']*'|\S)"
 )
-_OPENS = re.compile(r"\bFile\.(?:read|stream|open|ls|cp)!?\s*\(?\s*(?P<name>\"(?:[^\"\\]|\\.)*\"|\S)")
+_OPENS = re.compile(
+    r"(?:\bFile\.(?:read|stream|open|ls|cp|cp_r|dir\?|exists\?|stat|mkdir|mkdir_p|write|touch)!?|\bEEx\.eval_file|"
+    r"\bCode\.eval_file|\bPath\.wildcard|\bPath\.expand|(?<![\w.]):?file[:.](?:read_file|open|consult|list_dir|"
+    r"script|path_open|write_file)|\bfilelib:(?:wildcard|is_file|is_dir|ensure_dir))"
+    r"\s*\(?\s*(?P<name>\"(?:[^\"\\]|\\.)*\"|'[^']*'|~c\"[^\"]*\"|\S)"
+)
 
 
 def elixir_needs(reader: SourceReader, paths: Sequence[str]) -> CodeNeeds:

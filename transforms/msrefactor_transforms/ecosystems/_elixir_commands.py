@@ -6,6 +6,7 @@ Sources: hexdocs.pm/mix "mix release", "mix do"; hexdocs.pm/distillery "Release 
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
@@ -188,10 +189,14 @@ def _rebar(words: list[str | None], scope: Scope) -> Effect | None:
         is_prod = profile == "prod"
         # the profile `prod` means the mode of that name, where it doesn't say another
         mode = _setting(text, profile, "mode", is_own=is_prod) or ("prod" if is_prod else "")
-        if mode == "dev" or _setting(text, profile, "dev_mode") == "true":
-            why = "the release is only links to what was compiled (dev_mode)"
+        given = next(task for task in tasks if task[0] == "release")
+        chosen = _option(given, "-d", "--dev-mode")
+        if chosen != "false" and (
+            chosen is not None or mode == "dev" or _setting(text, profile, "dev_mode") == "true"
+        ):
+            why = "the release holds only links to what was compiled (dev_mode)"
             return _unknown(why, scope, "assemble it with the profile prod (`rebar3 as prod release`)")
-        erts = _setting(text, profile, "include_erts")
+        erts = _option(given, "-i", "--include-erts") or _setting(text, profile, "include_erts")
         if erts not in (None, "true", "false"):
             return _unknown("rebar.config names an Erlang to put into the release", scope)
         kind = "bare-release" if erts == "false" or (erts is None and mode == "minimal") else "release"
@@ -212,6 +217,15 @@ def _rebar(words: list[str | None], scope: Scope) -> Effect | None:
         return Effect(Role.BUILD, tool="rebar3", reads=(scope.cwd,), reads_only=True, why="rebar3")
     if names and all(name in ("eunit", "ct", "dialyzer", "xref", "proper", "lint", "fmt") for name in names):
         return Effect(Role.GATE, tool="rebar3", reads=(scope.cwd,), reads_only=True)
+    return None
+
+
+def _option(words: Sequence[str | None], *names: str) -> str | None:
+    """Return the value that an option of rebar3 is given."""
+    for before, word in itertools.pairwise([*words, None]):
+        option, equals, value = (before or "").partition("=")
+        if option in names:
+            return value if equals else word
     return None
 
 

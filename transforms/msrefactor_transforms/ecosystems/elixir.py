@@ -90,7 +90,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         toolchains=_FAMILIES,
         binaries=(),
         sources=_sources(facts, builds),
-        opened=Opened(_KIND, _sources(facts, builds), needs, {}),
+        opened=_opened(facts, builds, needs),
         certificates=place
         if image is not None and image.startswith(("debian", "ubuntu", "alpine"))
         else None,
@@ -109,6 +109,16 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         found,
         reason=f"build in a builder stage; the final stage is {found.runtime_image} with {what}",
     )
+
+
+def _opened(facts: StageFacts, builds: Sequence[tuple[Fact, BeamBuild]], needs: CodeNeeds) -> Opened:
+    """Return what is known of the files that the program opens beside its release."""
+    sources = _sources(facts, builds)
+    if not needs.unknown_paths:
+        return Opened(_KIND, sources, needs, {})
+    # a path that isn't written in the source may name whatever lies where the program is started
+    kind = replace(_KIND, manifests=_KIND.manifests - {"priv"})
+    return Opened(kind, sources, needs, {}, unsure="may be opened by the program")
 
 
 def _what(build: BeamBuild) -> str:

@@ -108,7 +108,7 @@ def plan_of(view: View, facts: StageFacts, program: Program) -> SplitPlan | Refu
     base = _base_of(view, facts, program, wants)
     if isinstance(base, Refused):
         return base
-    last = max((binary.after for binary in own), default=0)
+    last = max((*(binary.after for binary in own), *(one.after for one in program.beside)), default=0)
     artifacts = [
         *run_time_files(view, facts, replace(program.opened, needs=wants.code), outputs, last),
         *_started_scripts(facts, program, wants, last),
