@@ -80,17 +80,11 @@ def plain_base(
     """
     base = facts.base
     here = evidence_of(facts.facts[0].instruction, view.name)
-    # what an older Debian can install isn't known
-    is_known = base.release in knowledge.RELEASES if base.system == "debian" else base.release is not None
-    varies = "$" in facts.stage.image  # the caller may build on another release
-    if base.system not in ("debian", "ubuntu") or not is_known or varies:
+    unfit = _unknown_release(facts)
+    if unfit:
         example = _EXAMPLES.get(base.family, "continuumio/miniconda3:25.3.1-1")
-        return Refused(
-            "unknown-release",
-            f"on which release of its distribution {base.reference.text} is built isn't known",
-            (here,),
-            f"name a version in the tag, such as {example}",
-        )
+        remedy = f"name a version in the tag, such as {example}"
+        return Refused("unknown-release", unfit, (here,), remedy)
     own = _own_variables(facts)
     if own:
         return Refused(
@@ -134,6 +128,20 @@ def plain_base(
     )
     saved = extras if has_root else saved_by_base(view, facts, image)
     return Base(Level.RUNTIME, image, tuple(prelude), tuple(packages), saved)
+
+
+def _unknown_release(facts: StageFacts) -> str:
+    """Say why the plain image below conda's can't be named, or that nothing speaks against it."""
+    base, text = facts.base, facts.base.reference.text
+    if base.system not in ("debian", "ubuntu"):
+        return f"{text} is built neither on Debian nor on Ubuntu"
+    if "$" in facts.stage.image:
+        return "the caller may build on another release, as an argument names the version of conda's image"
+    if base.release is None:
+        return f"on which release of its distribution {text} is built isn't known"
+    if base.system == "debian" and base.release not in knowledge.RELEASES:
+        return f"{text} is built on {base.release}, and what that can install isn't known any more"
+    return ""
 
 
 def _may_be_a_workflows(view: View, facts: StageFacts) -> bool:

@@ -156,9 +156,8 @@ def _unfit(view: View, facts: StageFacts, found: Installs) -> Refused | None:
                 "context-unknown", f"which environment is made can't be read: {install.unknown[0]}", (place,)
             )
         if not install.prefix:
-            return Refused(
-                "unknown-artifact", "where the environment is put isn't known before the build", (place,)
-            )
+            detail = "where the environment is put isn't known before the build"
+            return Refused("unknown-artifact", detail, (place,), "give its folder with -p")
         if install.varies:
             detail = f"a build argument names the environment, {install.prefix} by default"
             return Refused("build-variable", detail, (place,), "give the environment a name of its own")
