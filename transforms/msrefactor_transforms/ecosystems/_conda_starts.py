@@ -100,7 +100,31 @@ def manager_at_start(view: View, facts: StageFacts, wants: Wants, found: Install
         if is_script and not any(is_under(path, prefix) for prefix in found.environments):
             return evidence
     shell = runner_shell(facts)
-    return evidence_of(shell.instruction, view.name) if shell is not None else None
+    if shell is not None:
+        return evidence_of(shell.instruction, view.name)
+    return _unread_script(facts, wants, found)
+
+
+def _unread_script(facts: StageFacts, wants: Wants, found: Installs) -> Evidence | None:
+    """Return what starts a script that the Dockerfile itself writes: it may activate an environment."""
+    written = {
+        path
+        for _, effect in facts.effects()
+        if effect.role is Role.SETUP and effect.tool != "ln"  # what a link leads to is told by its name
+        for path in effect.writes
+    }
+    for fact in facts.facts:
+        if fact.keyword in ("COPY", "ADD") and fact.instruction.heredocs and fact.destination:
+            written.add(fact.destination)
+    named = [(name, evidence) for name, evidence in (*wants.commands, *_sourced_files(facts, wants))]
+    for name, evidence in named:
+        path = facts.end.path(name) if "/" in name else ""
+        if path and (facts.end.is_file(path) or any(is_under(path, one) for one in found.environments)):
+            continue
+        is_there = path in written if path else any(posixpath.basename(one) == name for one in written)
+        if is_there and placed_path(facts, name) is None:
+            return evidence
+    return None
 
 
 def _sourced_files(facts: StageFacts, wants: Wants) -> list[tuple[str, Evidence]]:

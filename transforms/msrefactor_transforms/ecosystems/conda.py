@@ -205,7 +205,7 @@ def _base_of(
         return same_base(facts)
     if found.fills_root:
         if login is not None:
-            detail = "a login shell is started, whose start-up files in conda's image aren't copied"
+            detail = "a shell is started that reads start-up files, and those of conda's image aren't copied"
             return Refused("install-mode", detail, (login,), "make an environment with `conda create -n`")
         shell = runner_shell(facts)
         if shell is not None and shell.index == 1:
