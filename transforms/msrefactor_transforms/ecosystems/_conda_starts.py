@@ -106,7 +106,7 @@ def manager_at_start(view: View, facts: StageFacts, wants: Wants, found: Install
 
 
 def _unread_script(facts: StageFacts, wants: Wants, found: Installs) -> Evidence | None:
-    """Return what starts a script that the Dockerfile itself writes: it may activate an environment."""
+    """Return what starts a script that the Dockerfile writes or fetches: it may activate an environment."""
     written = {
         path
         for _, effect in facts.effects()
@@ -116,13 +116,16 @@ def _unread_script(facts: StageFacts, wants: Wants, found: Installs) -> Evidence
     for fact in facts.facts:
         if fact.keyword in ("COPY", "ADD") and fact.instruction.heredocs and fact.destination:
             written.add(fact.destination)
-    named = [(name, evidence) for name, evidence in (*wants.commands, *_sourced_files(facts, wants))]
-    for name, evidence in named:
+    fetched = [
+        p for _, e in facts.effects() if e.role is Role.FETCH and e.ecosystem != "conda" for p in e.writes
+    ]
+    for name, evidence in (*wants.commands, *_sourced_files(facts, wants)):
         path = facts.end.path(name) if "/" in name else ""
         if path and (facts.end.is_file(path) or any(is_under(path, one) for one in found.environments)):
             continue
         is_there = path in written if path else any(posixpath.basename(one) == name for one in written)
-        if is_there and placed_path(facts, name) is None:
+        is_fetched = not path.endswith(".py") and any(path and is_under(path, one) for one in fetched)
+        if (is_there or is_fetched) and placed_path(facts, name) is None:
             return evidence
     return None
 
