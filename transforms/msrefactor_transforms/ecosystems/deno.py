@@ -16,6 +16,7 @@ from msrefactor.installers import ToolInstall
 from msrefactor.knowledge.images import describe
 from msrefactor.knowledge.packages import lost_commands
 from msrefactor.model import Evidence, Refused, View
+from msrefactor_transforms.cleaning.layers import is_mounted
 from msrefactor_transforms.ecosystems._deno_commands import (
     DenoStep,
     interpret,
@@ -112,6 +113,7 @@ def _from_source(
         runtime_image=runtime,
         artifacts=(*shared.artifacts, *_fetched(facts)),
         replayed=shared.replayed,
+        unneeded=_never_kept(facts),
         packages=tuple(packages),
         code=code,
         reason=f"fetch and build in a builder stage; the final stage starts from {runtime}",
@@ -122,8 +124,15 @@ def _from_source(
 def _fetched(facts: StageFacts) -> Iterator[Artifact]:
     """Yield the caches: they look like waste, and Deno runs what it has there."""
     for fact, effect in facts.effects():
-        if isinstance(effect.detail, DenoStep):
+        if isinstance(effect.detail, DenoStep) and not is_mounted(fact, effect.detail.cache):
             yield Artifact(effect.detail.cache, fact.index, "what deno fetched")
+
+
+def _never_kept(facts: StageFacts) -> frozenset[str]:
+    """Return the caches that are mounted whenever deno runs."""
+    steps = [(f, e.detail.cache) for f, e in facts.effects() if isinstance(e.detail, DenoStep)]
+    kept = {cache for fact, cache in steps if not is_mounted(fact, cache)}
+    return frozenset(cache for _, cache in steps if cache not in kept)
 
 
 def _packages_of_npm(view: View, facts: StageFacts) -> tuple[str, ...]:
