@@ -192,3 +192,12 @@ File.OpenRead(path);
     assert [name for name, _ in needs.libraries] == ["libgdiplus"]
     assert [name for name, _ in needs.paths] == ["data\\rates.csv"]
     assert [place.line for place in needs.unknown_paths] == [11]
+
+
+def test_a_reference_may_say_where_its_project_lies(tmp_path: Path) -> None:
+    named = r"$(MSBuildThisFileDirectory)..\Lib\L.csproj"
+    (tmp_path / "Api").mkdir()
+    (tmp_path / "Api/A.csproj").write_text(f'<Project><ProjectReference Include="{named}" /></Project>')
+    project = read_project(BuildContext.open(tmp_path), "Api/A.csproj")
+    assert project is not None
+    assert project.references == ("Lib/L.csproj",)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PROJECT_ENDINGS = (".csproj", ".fsproj", ".vbproj")
 SOLUTION_ENDINGS = (".sln", ".slnx", ".slnf")
 _MAX_PROJECTS = 200
+_HERE = re.compile(r"\$\(MSBuild(?:ThisFile|Project)Directory\)/?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def read_project(reader: SourceReader, path: str) -> DotnetProject | None:
     _read_properties(root, properties, conditional)
     folder = posixpath.dirname(path)
     references = [
-        posixpath.normpath(posixpath.join(folder, include.replace("\\", "/")))
+        posixpath.normpath(posixpath.join(folder, _HERE.sub("./", include.replace("\\", "/"))))
         for include in _includes(root, "ProjectReference")
     ]
     sdk = root.get("Sdk", "") or next((one.get("Name", "") for one in _items(root, "Sdk")), "")

@@ -195,7 +195,7 @@ def _program(
 ) -> Effect:
     everything = with_references(scope.context, project)
     if everything is None:
-        return _unknown(f"a project that {project.name} refers to isn't in the build context", scope)
+        return _unknown(f"a project that {project.name} refers to isn't found in the build context", scope)
     folder = _image_folder(project, scope)
     if folder is None:
         return _unknown(f"where {project.path} lies in the image isn't known", scope)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from msrefactor.code.dotnet_project import PROJECT_ENDINGS, SOLUTION_ENDINGS
 from msrefactor.code.needs import CodeNeeds
-from msrefactor.facts import StageFacts, is_under
+from msrefactor.facts import Scope, StageFacts, is_under
 from msrefactor.model import View
 from msrefactor_transforms.ecosystems._dotnet_commands import DotnetBuild
 from msrefactor_transforms.splitting.opened import values_given
@@ -34,6 +34,8 @@ _NOT_RUN_TIME = frozenset(
     "gulpfile.js package.json package-lock.json tsconfig.json omnisharp.json dockerignore "
     "launchSettings.json".split()
 )
+_DOCUMENTS = (".docx", ".doc", ".odt", ".pptx", ".vsdx", ".drawio", ".puml")
+"""Endings of what people write about a program; one may be a template, where the source names such files."""
 _MANIFESTS = frozenset(["nuget.config", "global.json", "packages.lock.json", "packages.config"])
 _MOST_SINGLE_FILES = 6
 
@@ -107,6 +109,14 @@ def run_time_files(
     ]
 
 
+def _is_mentioned(ending: str, scope: Scope) -> bool:
+    """Whether the source names files with this ending."""
+    texts = (
+        scope.context.read_text(file) for file in scope.files(scope.cwd).values() if file.endswith(".cs")
+    )
+    return any(ending in (text or "") for text in texts)
+
+
 def _data(facts: StageFacts) -> list[str]:
     """Return what lies where the program is started and isn't source; projects below are left out."""
     scope = facts.end
@@ -118,6 +128,8 @@ def _data(facts: StageFacts) -> list[str]:
         is_hidden = top.startswith(".") and not top.startswith(".env")
         is_for_people = re.match(r"(?i)(dockerfile|readme|license|changelog|docker-compose)", top)
         if is_hidden or is_for_people or top in _NOT_RUN_TIME or top.endswith(_SOURCE):
+            continue
+        if top.endswith(_DOCUMENTS) and not _is_mentioned(posixpath.splitext(top)[1], scope):
             continue
         if any(is_under("/" + file, "/" + other) for other in others):
             continue
