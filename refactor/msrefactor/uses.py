@@ -90,7 +90,8 @@ class Use:
     - `bind-mount`: `value` is `source:target`; a source in the build context is relative to it (`.` is all).
     - `volume`: `value` is where a volume that outlives the container is mounted.
     - `port`: the container's, `8080` or `53/udp`. `user`: `name` or `uid:gid`. `working-dir`: a path.
-    - `environment`, `build-arg`: `NAME=value`, or `NAME` if there is no value or it looks like a secret.
+    - `environment`, `build-arg`: `NAME=value`, or `NAME` if there is no value, it looks like a secret, or it
+      stands in a file (`env_file`).
     - `target`: the stage that is built. `development`: people work in the container.
     - `restricted`: `value` is the setting that takes from the container what root may do by default.
     """
