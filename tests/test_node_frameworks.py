@@ -9,7 +9,7 @@ import pytest
 
 from conftest import MakeFiles
 from msrefactor.context import BuildContext
-from msrefactor.model import Changed, Unchanged, View
+from msrefactor.model import Changed, Settings, Unchanged, View
 from msrefactor.parse import parse
 from msrefactor_transforms.split_stages import apply
 
@@ -72,6 +72,18 @@ def final(
             "node .output/server/index.mjs",
         ),
         ({**NUXT, "dependencies": {"nuxt": "^2.17.0"}}, {}, "npx nuxt start"),
+        (
+            NUXT,
+            {"nuxt.config.ts": "export default { modules: ['@acme/auth'] }"},
+            "node .output/server/index.mjs",
+        ),
+        (NUXT, {"modules/own.ts": "export default (options, nuxt) => {}"}, "node .output/server/index.mjs"),
+        (NUXT, {"nuxt.config.ts": "export default { modules: [local] }"}, "node .output/server/index.mjs"),
+        (
+            NUXT,
+            {"nuxt.config.ts": "export default { extends: ['../base'] }"},
+            "node .output/server/index.mjs",
+        ),
         (KIT, {**SVELTE, "svelte.config.js": "export default {}"}, "node build"),
         (KIT, SVELTE, "node server.js"),
         (KIT, {**SVELTE, "src/hooks.server.js": "import 'dotenv/config'", ".env": "A=1"}, "node -r x build"),
@@ -90,6 +102,12 @@ def test_the_folder_stays_whole(
     ("package", "more", "start", "copies"),
     [
         (NUXT, {}, "node .output/server/index.mjs", [".output"]),
+        (
+            NUXT,
+            {"nuxt.config.ts": "export default { modules: ['@pinia/nuxt', ['@nuxtjs/i18n', {}]] }"},
+            "node .output/server/index.mjs",
+            [".output"],
+        ),
         (NUXT, {}, "node --max-old-space-size=512 ./.output/server/index.mjs", [".output"]),
         (
             {**NUXT, "scripts": {"build": "nuxt build", "start": "node .output/server/index.mjs"}},
@@ -121,3 +139,18 @@ def test_ownership_is_handed_over_behind_the_copy(files: MakeFiles) -> None:
     found = final(files, NUXT, {}, "node .output/server/index.mjs", "RUN chown -R node /app\nUSER node\n")
     assert found is not None
     assert found.index("COPY --from=build") < found.index("RUN chown -R node /app") < found.index("USER node")
+
+
+def test_what_a_module_loads_is_an_assumption(files: MakeFiles) -> None:
+    text = (
+        "FROM node:20-slim\nWORKDIR /app\nCOPY . .\nRUN npm install\nRUN npm run build\n"
+        "CMD node .output/server/index.mjs\n"
+    )
+    more = {"nuxt.config.ts": "export default { modules: ['@acme/auth', '@nuxt/ui'] }"}
+    root = files({"package.json": json.dumps(NUXT), "Dockerfile": text, **more})
+    found = apply(View(parse(text), BuildContext.open(root), settings=Settings(unsafe=True)))
+    assert isinstance(found, Changed)
+    assert found.changes[0].assumptions == (
+        "/app/.output holds every package that the server loads for Nuxt's module @acme/auth",
+    )
+    assert "COPY --from=build /app/.output /app/.output\n" in found.dockerfile.render()

@@ -11,7 +11,8 @@ import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from msrefactor.code.frontend import FrontendBuild, Pages, frontend_build
+from msrefactor.code.frontend import FrontendBuild, Pages, frontend_build, variants
+from msrefactor.code.javascript_values import exported
 from msrefactor.code.needs import CodeNeeds
 from msrefactor.code.node_package import NodePackage
 from msrefactor.facts import Role, StageFacts, is_under, overlaps
@@ -30,6 +31,16 @@ _UNTRACED = frozenset(
 )
 """Packages that load others by names worked out at run time, so that a bundle may lack some of them, or that
 read files of the folder the server runs in."""
+_PLAIN_MODULES = frozenset(
+    "@nuxtjs/tailwindcss @pinia/nuxt @vueuse/nuxt @nuxt/eslint @nuxtjs/eslint-module @nuxt/fonts @nuxt/icon "
+    "nuxt-icon @nuxt/scripts @nuxt/ui @nuxtjs/i18n @nuxtjs/color-mode @nuxt/devtools @nuxt/test-utils "
+    "@nuxt/test-utils/module @nuxtjs/google-fonts @unocss/nuxt nuxt-primevue @primevue/nuxt-module "
+    "@element-plus/nuxt vuetify-nuxt-module @nuxtjs/device nuxt-gtag nuxt-svgo @vee-validate/nuxt "
+    "@formkit/nuxt pinia-plugin-persistedstate/nuxt @pinia-plugin-persistedstate/nuxt nuxt-swiper "
+    "@nuxtjs/fontaine @nuxtjs/stylelint-module dayjs-nuxt".split()
+)
+"""Modules of Nuxt that give its server no package which a bundle could lack. `@nuxt/image` does: without its
+optional `ipx` the bundle imports it all the same."""
 _COMPILED = frozenset(
     "src app pages components layouts server public static assets middleware plugins composables stores "
     "store utils types lib hooks styles tests test e2e node_modules package.json package-lock.json README.md "
@@ -65,6 +76,7 @@ class FrameworkServer:
     """Whether what the sources import of devDependencies is in the output."""
     saved_mb: float = 0.0
     what: str = ""
+    assumptions: tuple[str, ...] = ()
 
 
 def framework_server(
@@ -97,6 +109,9 @@ def framework_server(
         return kept  # what Astro builds imports its packages, those of its own packages among them
     if _opens_files(view, facts, code, source) or _needs_more(facts, package, code):
         return kept
+    modules = _unproved_modules(facts, folder) if built.framework == "Nuxt" else ()
+    if modules and not view.settings.unsafe:
+        return kept
     after = _complete(facts, output)
     found = [Artifact(output, after, f"the server that {built.framework} builds")]
     if any(words[:1] in (("npm",), ("yarn",), ("pnpm",)) for words, _ in programs) or not built.is_whole:
@@ -107,8 +122,8 @@ def framework_server(
         )
     has_packages = not built.is_whole and bool({**package.dependencies, **package.optional})
     if has_packages:
-        modules = modules_of(folder)
-        found.append(Artifact(modules, _complete(facts, modules), "the packages that the server imports"))
+        place = modules_of(folder)
+        found.append(Artifact(place, _complete(facts, place), "the packages that the server imports"))
     writes = {path for _, effect in facts.effects() for path in effect.writes}
     return FrameworkServer(
         tuple(found),
@@ -118,7 +133,31 @@ def framework_server(
         is_bundled=not built.is_whole,
         saved_mb=0.0 if has_packages else _WHOLE_MB,
         what=built.framework,
+        assumptions=tuple(
+            f"{output} holds every package that the server loads for Nuxt's module {name}" for name in modules
+        ),
     )
+
+
+def _unproved_modules(facts: StageFacts, folder: str) -> tuple[str, ...]:
+    """Return the modules of Nuxt of which it isn't known what they load."""
+    if any(facts.end.has(posixpath.join(folder, name)) for name in ("modules", "layers")):
+        return ("of the project's own",)
+    for name in variants("nuxt.config"):
+        text = facts.end.read(posixpath.join(folder, name))
+        own = exported(text) if text is not None else None
+        if text is None:
+            continue
+        if own is None or own.get("extends") is not None:
+            return ("of another layer",)
+        found: list[str] = []
+        for key in ("modules", "buildModules"):
+            listed = own.get(key)
+            for one in listed if isinstance(listed, tuple) else ((listed,) if listed is not None else ()):
+                first = one[0] if isinstance(one, tuple) and one else one
+                found.append(first if isinstance(first, str) else "without a literal name")
+        return tuple(one for one in dict.fromkeys(found) if one not in _PLAIN_MODULES)
+    return ()
 
 
 def _built(facts: StageFacts, folder: str, source: str) -> FrontendBuild | None:

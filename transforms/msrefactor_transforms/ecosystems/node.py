@@ -140,6 +140,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         replayed=shared.replayed,
         unneeded=shared.unneeded | framework.unneeded | _idle_links(facts, code),
         removed=framework.removed,
+        assumptions=framework.assumptions,
         build_epilogue=pruned.epilogue,
         edits=pruned.edits,
         packages=tuple(libraries),
