@@ -102,11 +102,11 @@ def manager_at_start(view: View, facts: StageFacts, wants: Wants, found: Install
     shell = runner_shell(facts)
     if shell is not None:
         return evidence_of(shell.instruction, view.name)
-    return _unread_script(facts, wants, found)
+    return unread_script(facts, wants, found)
 
 
-def _unread_script(facts: StageFacts, wants: Wants, found: Installs) -> Evidence | None:
-    """Return what starts a script that the Dockerfile writes or fetches: it may activate an environment."""
+def unread_script(facts: StageFacts, wants: Wants, found: Installs) -> Evidence | None:
+    """Return what starts a script that the Dockerfile writes or fetches: what it needs isn't seen."""
     written = {
         path
         for _, effect in facts.effects()
@@ -124,7 +124,7 @@ def _unread_script(facts: StageFacts, wants: Wants, found: Installs) -> Evidence
         if path and (facts.end.is_file(path) or any(is_under(path, one) for one in found.environments)):
             continue
         is_there = path in written if path else any(posixpath.basename(one) == name for one in written)
-        is_fetched = not path.endswith(".py") and any(path and is_under(path, one) for one in fetched)
+        is_fetched = any(path and is_under(path, one) for one in fetched)
         if (is_there or is_fetched) and placed_path(facts, name) is None:
             return evidence
     return None

@@ -44,12 +44,13 @@ from msrefactor_transforms.ecosystems._conda_starts import (
     root_program,
     runner_shell,
     starts_installed_manager,
+    unread_script,
 )
 from msrefactor_transforms.ecosystems.python import ECOSYSTEM as PYTHON
 from msrefactor_transforms.ecosystems.python import build_files, code_needs
 from msrefactor_transforms.knowledge.native import python_native
 from msrefactor_transforms.splitting.needs import Wants, wanted
-from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, RuntimePackage, SplitPlan
+from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, Level, RuntimePackage, SplitPlan
 from msrefactor_transforms.splitting.question import SYSTEM_FOLDERS
 
 _CACHE_MB = 150.0
@@ -106,7 +107,7 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         build_packages=fetching,
         build_files=build_files(view, facts, manifests) | installers,
         code=code,
-        assumptions=() if has_root or is_of_image(facts) else _unknown_starts(wants, found.root),
+        assumptions=_assumptions(facts, wants, found, base, has_root),
         provides=lambda command: provided(facts, command, carried, commands, has_root),
         evidence=(evidence_of((found.every or found.roots)[0][0].instruction, view.name),),
         reason=_reason(base, carried, found),
@@ -125,12 +126,21 @@ def _commands_of_packages(found: Installs) -> list[tuple[str, Evidence]]:
     ]
 
 
-def _unknown_starts(wants: Wants, root: str | None) -> tuple[str, ...]:
-    """Return what has to hold where conda's own programs are left behind."""
-    return tuple(
-        f"the program started at {one.file}:{one.line} is none of conda's own, in {root}/bin"
-        for one in dict.fromkeys(wants.unknown)
-    )
+def _assumptions(
+    facts: StageFacts, wants: Wants, found: Installs, base: Base, has_root: bool
+) -> tuple[str, ...]:
+    """Return what has to hold of programs that nobody sees, where conda or its image is left behind."""
+    made: list[str] = []
+    unread = unread_script(facts, wants, found) if base.level is Level.RUNTIME else None
+    if unread is not None:
+        place = f"{unread.file}:{unread.line}"
+        made.append(f"what is started at {place} needs nothing else of {facts.base.reference.text}")
+    if not has_root and not is_of_image(facts):
+        made.extend(
+            f"the program started at {one.file}:{one.line} is none of conda's own, in {found.root}/bin"
+            for one in dict.fromkeys(wants.unknown)
+        )
+    return tuple(made)
 
 
 def _unpacked(facts: StageFacts) -> tuple[str, ...]:
