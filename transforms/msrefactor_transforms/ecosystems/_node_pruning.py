@@ -60,6 +60,14 @@ _TOOLS = (
 """Beginnings of the names of files that only tools of the build read; the container starts none of these."""
 
 
+_RUNNERS = {
+    "npm": frozenset({"node", "npm", "npx", "sh", "docker-entrypoint.sh"}),
+    "bun": frozenset({"bun", "sh", "docker-entrypoint.sh"}),
+}
+_OF_BUN = ("tsconfig", "bunfig", "jsconfig")
+"""Settings that bun reads when it starts: they may name a package that is loaded first, or extended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pruning:
     """How devDependencies are kept out: not at all, by a step behind the build, or not installed."""
@@ -85,11 +93,14 @@ def pruning(
     package as a string. `is_bundled`: what the sources import of them is in the output.
     """
     install = local[-1][2]
+    by_bun = install.manager == "bun"
+    if by_bun and not (package.dependencies and _is_frozen(local[-1][0])):
+        return Pruning()
     is_plain = (
-        install.manager == "npm"
+        install.manager in ("npm", "bun")
         and install.with_dev
         and bool(package.dev_dependencies)
-        and package.lock_kind == "npm"
+        and package.lock_kind == install.manager
         and not package.workspaces
         and not package.local_dependencies
         and len(local) == 1
@@ -106,8 +117,10 @@ def pruning(
         ):
             return Pruning()
     started = {posixpath.basename(words[0]) for words, _ in programs if words}
-    servers = started - {"node", "npm", "npx", "sh", "docker-entrypoint.sh"}
-    is_known = all(_SERVERS.get(name) in package.dependencies for name in servers)
+    servers = started - _RUNNERS[install.manager]
+    is_known = all(_SERVERS.get(name) in package.dependencies for name in servers) and not (
+        by_bun and servers
+    )
     has_typescript = any(facts.end.has(f"{install.folder}/next.config.{end}") for end in ("ts", "mts"))
     if not started or not is_known or ("next" in started and has_typescript):
         return Pruning()
@@ -117,16 +130,19 @@ def pruning(
     options = facts.end.variables.get("NODE_OPTIONS", "").split()
     words = {word for program, _ in programs for word in program[1:]} | set(options)
     loaded = {package_of(part) for word in words for part in (word, word.rpartition("=")[2])}
-    if loaded & dev_only or (not is_bundled and _mentions(view, facts, dev_only)):
+    also = _OF_BUN if by_bun else ()
+    if loaded & dev_only or ((by_bun or not is_bundled) and _mentions(view, facts, dev_only, also)):
         return Pruning()
     saved = 5.0 * len(package.dev_dependencies)
     major = int(version) if (version := (facts.base.version or "").partition(".")[0]).isdigit() else 20
-    option = "--omit=dev" if major >= 15 else "--production"
+    option = "--omit=dev" if major >= 15 and not by_bun else "--production"
     uses_tools = (e.role is Role.GATE or isinstance(e.detail, NodeBuild) for _, e in facts.effects())
     if not any(uses_tools):
         at = _end_of(local[0][0], local[0][1])
         if at is not None:
             return Pruning(edits={local[0][0].index: ((at, at, f" {option}"),)}, saved_mb=saved)
+    if by_bun:
+        return Pruning()  # it has no command that prunes what a build used
     scopes = _scopes_of_the_build(facts, local[0][0])
     if any(scope.user != scopes[0].user for scope in scopes):
         return Pruning()
@@ -151,11 +167,18 @@ def _scopes_of_the_build(facts: StageFacts, install: Fact) -> list[Scope]:
     return [fact.scope for fact in facts.facts[install.index : last + 2]]
 
 
-def _mentions(view: View, facts: StageFacts, names: set[str]) -> bool:
+def _is_frozen(fact: Fact) -> bool:
+    """Whether bun installs what the lock file says, or fails: that is what --production does too."""
+    words = fact.instruction.text.split()
+    return "--frozen-lockfile" in words or "ci" in words
+
+
+def _mentions(view: View, facts: StageFacts, names: set[str], also: tuple[str, ...] = ()) -> bool:
     """Whether a file that may be read at run time imports or names one of the packages, as a plug-in does."""
     for file in view.context.files():
         base = posixpath.basename(file)
-        if not base.endswith(_READ) or base in _MANIFESTS or base.startswith(_TOOLS) or is_test(file):
+        is_left = not base.endswith(_READ) or base in _MANIFESTS or base.startswith(_TOOLS) or is_test(file)
+        if is_left and not (also and base.startswith(also)):
             continue
         if "node_modules/" in file or not any(_is_placed(facts, file)):
             continue
