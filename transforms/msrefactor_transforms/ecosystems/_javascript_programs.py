@@ -35,12 +35,17 @@ _OPENED_BY_NAME = ("new Worker(", "FileSystemRouter", "Bun.plugin(")
 
 
 _ACCOUNTS = {
-    "bun": "RUN groupadd --gid 1000 bun && useradd --uid 1000 --gid bun --shell /bin/sh --create-home bun\n",
-    "deno": "RUN useradd --uid 1993 --user-group deno\n",
-    "node": "RUN groupadd --gid 1000 node && "
-    "useradd --uid 1000 --gid node --shell /bin/bash --create-home node\n",
+    (
+        "bun",
+        "debian",
+    ): "groupadd --gid 1000 bun && useradd --uid 1000 --gid bun --shell /bin/sh --create-home bun",
+    ("bun", "alpine"): "addgroup -g 1000 bun && adduser -u 1000 -G bun -s /bin/sh -D bun",
+    ("deno", "debian"): "useradd --uid 1993 --user-group deno",
+    ("node", "debian"): "groupadd --gid 1000 node && "
+    "useradd --uid 1000 --gid node --shell /bin/bash --create-home node",
+    ("node", "alpine"): "addgroup -g 1000 node && adduser -u 1000 -G node -s /bin/sh -D node",
 }
-"""How these families' own Dockerfiles make the user that their images bring."""
+"""How these families' own Dockerfiles make the user that their images bring, by system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +107,11 @@ def plan_of_programs(
     if isinstance(plan, Refused):
         return plan
     family = facts.base.family
-    is_lost = family in _ACCOUNTS and describe(with_values(view, plan.runtime_image)).family != family
-    return replace(plan, runtime_opening=(_ACCOUNTS[family],)) if is_lost and _names(facts, family) else plan
+    account = _ACCOUNTS.get((family, facts.base.system))
+    is_lost = describe(with_values(view, plan.runtime_image)).family != family
+    if account is None or not is_lost or not _names(facts, family):
+        return plan
+    return replace(plan, runtime_opening=(f"RUN {account}\n",))
 
 
 def _taken(facts: StageFacts, name: str, outputs: AbstractSet[str]) -> list[tuple[Fact, PlainBuild]]:

@@ -92,7 +92,7 @@ def _from_source(
     code = replace(code, commands=(*code.commands, *named))
     wants = wanted(view, facts, code)
     names = frozenset(posixpath.basename(name) for name, _ in wants.commands)
-    if "deno" not in names:
+    if "deno" not in names and not builds_of(facts, "deno"):
         return None
     level, runtime = slim_base(facts, facts.base.family)
     packages: list[RuntimePackage] = []
@@ -104,6 +104,7 @@ def _from_source(
                 detail = f"which libraries {name} needs on {runtime} isn't known"
                 return Refused("runtime-library", detail, (place,))
             packages.extend(RuntimePackage(one, place, f"{name} loads it") for one in needed)
+    outputs = {path for _, build in builds_of(facts, "deno") for path in build.outputs}
     shared = globals_of(facts, names)
     if shared.refusal is not None:
         return shared.refusal
@@ -116,6 +117,7 @@ def _from_source(
         unneeded=_never_kept(facts),
         packages=tuple(packages),
         code=code,
+        provides=lambda command: f"{command}, copied" if command in outputs else None,
         reason=f"fetch and build in a builder stage; the final stage starts from {runtime}",
         saved_mb=saved_by_base(view, facts, runtime),
     )
