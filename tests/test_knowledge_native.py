@@ -3,7 +3,7 @@
 import pytest
 
 from msrefactor.knowledge.packages import RELEASES
-from msrefactor_transforms.knowledge.native import _table, go_native, node_native, python_native
+from msrefactor_transforms.knowledge.native import _table, go_native, node_native, ocaml_plain, python_native
 
 TABLES = ("python_native.tsv", "node_native.tsv", "ruby_native.tsv", "go_native.tsv")
 
@@ -179,3 +179,8 @@ def test_rows_are_whole(table: str) -> None:
         assert not any(
             "/" in package or " " in package for package in (*native.build, *native.run.get("bookworm", ()))
         )
+
+
+def test_packages_of_opam_that_install_libraries_are_not_plain() -> None:
+    assert {"yojson", "lwt", "angstrom", "ocamlfind", "cmdliner"} <= ocaml_plain()
+    assert not ocaml_plain() & {"zarith", "dream", "ssl", "sqlite3", "camlzip", "conf-libev", "tls"}

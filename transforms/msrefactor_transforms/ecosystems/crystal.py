@@ -37,7 +37,7 @@ LANGUAGE = Language(
     kind=SourceKind(
         (".cr", ".ecr", ".md"),
         (".cr",),
-        frozenset("shard.yml shard.lock shard.override.yml lib spec src bin".split()),
+        frozenset("shard.yml shard.lock shard.override.yml lib spec bin".split()),
     ),
     starts=re.compile(
         r"(?:\bProcess\.(?:run|new|exec)|(?<![\w.])system)[( ]\s*(?P<name>\"(?:[^\"\\]|\\.)*\"|\w)|`[^`\n]+`"

@@ -25,6 +25,7 @@ from msrefactor_transforms.ecosystems._plain_program import (
     prepares,
     unclear,
 )
+from msrefactor_transforms.splitting.needs import wanted
 from msrefactor_transforms.splitting.opened import SourceKind
 from msrefactor_transforms.splitting.plan import Ecosystem, SplitPlan
 
@@ -34,7 +35,7 @@ LANGUAGE = Language(
     kind=SourceKind(
         (".nim", ".nims", ".nimble", ".nimf", ".md"),
         (".nim",),
-        frozenset("config.nims nim.cfg nimble.lock nimcache nimble.paths nimbledeps tests src".split()),
+        frozenset("config.nims nim.cfg nimble.lock nimcache nimble.paths nimbledeps tests".split()),
     ),
     starts=re.compile(
         r"\b(?:execCmd|execCmdEx|execProcess|startProcess|execShellCmd)[( ]\s*(?P<name>\"[^\"]*\"|\w|&)"
@@ -75,7 +76,9 @@ _LIBRARIES = {
 """What the standard library loads at run time by name, by the module that does."""
 _LOADED = {
     "pcre": r"\bimport\b.*\b(?:std/)?(?:re|nre|pcre)\b|\bfrom\s+(?:std/)?(?:re|nre)\s+import",
-    "ssl": r"\bnewHttpClient|\bnewAsyncHttpClient|\bnewContext\(|\bopenssl\b",
+    # packages that speak TLS ask for the define
+    "ssl": r"\bnewHttpClient|\bnewAsyncHttpClient|\bnewContext\(|\bopenssl\b"
+    r"|\b(?:d|define)[:=]ssl\b|\"ssl\"",
     "sqlite": r"\bdb_sqlite\b|\bsqlite3\b|\btiny_sqlite\b",
     "postgres": r"\bdb_postgres\b|\bpostgres\b|\bndb/postgres\b",
 }
@@ -90,7 +93,9 @@ def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Eff
     if tool == "nim":
         if action in ("c", "cc", "compile", "cpp", "compileToC", "compileToCpp"):
             return _program(words, plain[1:], scope)
-        if action in ("check", "r") and action == "check":
+        if action == "js":
+            return _script(words, plain[1:], scope)
+        if action == "check":
             return checks("nim", scope)
         return prepares("nim", scope) if not action or action in ("dump", "doc") else None
     if tool != "nimble":
@@ -134,6 +139,14 @@ def _program(words: Sequence[str], sources: Sequence[str], scope: Scope) -> Effe
     return _made("nim", (output,), words, scope)
 
 
+def _script(words: Sequence[str], sources: Sequence[str], scope: Scope) -> Effect:
+    """Return what `nim js` leaves: a script for browsers, beside its source."""
+    if len(sources) != 1 or option(words, "--outdir") or "-r" in words:
+        return unclear("nim", "which script is compiled isn't named", scope)
+    output = scope.path(option(words, "-o", "--out") or f"{sources[0].removesuffix('.nim')}.js")
+    return replace(prepares("nim", scope), writes=(output,), why="the script for browsers")
+
+
 def _package(action: str, words: Sequence[str], scope: Scope) -> Effect:
     root = scope.origin(scope.cwd)
     files = (
@@ -155,11 +168,8 @@ def _package(action: str, words: Sequence[str], scope: Scope) -> Effect:
     folder = re.search(r"^\s*binDir\s*=\s*\"([^\"]+)\"", text, re.M)
     place = scope.path(folder[1]) if folder else scope.cwd
     if action == "install":
-        place = posixpath.join(scope.home, ".nimble/bin")
-        # what lies there is a link into the folder of packages
-        return unclear(
-            "nimble", "`nimble install` leaves a link into Nimble's packages", scope, "use `nimble build`"
-        )
+        # what lies in .nimble/bin is a link into the folder of packages
+        return replace(prepares("nimble", scope, "installs the package"), notes=((_INSTALLED, tuple(names)),))
     return _made("nimble", [posixpath.join(place, posixpath.basename(name)) for name in names], words, scope)
 
 
@@ -169,24 +179,49 @@ def _made(tool: str, outputs: Sequence[str], words: Sequence[str], scope: Scope)
     return made("nim", tool, build.outputs, scope, build)
 
 
+_INSTALLED = "nimble install"
+
+
+def _installed(view: View, facts: StageFacts) -> Refused | None:
+    """Return the obstacle that a program is started which `nimble install` put among Nimble's packages."""
+    made = {posixpath.basename(path) for _, build in builds_of(facts, "nim") for path in build.outputs}
+    for fact, effect in facts.effects():
+        names = {
+            posixpath.basename(name) for key, value in effect.notes if key == _INSTALLED for name in value
+        }
+        started = {
+            posixpath.basename(name)
+            for name, _ in wanted(view, facts).commands
+            if "/" not in name or "/.nimble/" in name
+        }
+        if names and (names & started or (not made and effect.tool == "nimble")):
+            place = evidence_of(fact.instruction, view.name)
+            detail = "`nimble install` leaves a link into Nimble's packages"
+            return Refused("unknown-artifact", detail, (place,), "use `nimble build`")
+    return None
+
+
 def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     """Return how a stage that builds Nim programs is split."""
+    obstacle = _installed(view, facts)
+    if obstacle is not None:
+        return obstacle
     builds = builds_of(facts, "nim")
-    wanted = _loaded(facts)
+    loaded = _loaded(facts)
     if not builds or facts.base.family not in LANGUAGE.toolchains:
         # the libraries may have come with the compiler's package
-        language = replace(LANGUAGE, packages=frozenset()) if wanted else LANGUAGE
+        language = replace(LANGUAGE, packages=frozenset()) if loaded else LANGUAGE
         return plan_of_language(view, facts, language)
     table = _LIBRARIES.get((facts.base.system, facts.base.release or (facts.base.releases or ("",))[-1]))
-    if wanted and table is None:
+    if loaded and table is None:
         image = facts.base.reference.text
-        detail = f"the program loads {wanted[0]} by name, and which package has it on {image} isn't known"
+        detail = f"the program loads {loaded[0]} by name, and which package has it on {image} isn't known"
         return Refused("runtime-library", detail, (evidence_of(builds[0][0].instruction, view.name),))
     plain = None
     if facts.base.system == "ubuntu" and facts.base.releases:
         plain = f"ubuntu:{facts.base.releases[-1]}"
     return plan_of_language(
-        view, facts, LANGUAGE, runtime_image=plain, libraries=[(table or {})[name] for name in wanted]
+        view, facts, LANGUAGE, runtime_image=plain, libraries=[(table or {})[name] for name in loaded]
     )
 
 
@@ -200,8 +235,9 @@ def _loaded(facts: StageFacts) -> list[str]:
         texts = [
             facts.end.context.read_text(path) or ""
             for path in facts.end.context.files(root)
-            if path.endswith(".nim")
+            if path.endswith((".nim", ".nims", ".cfg", ".nimble"))
         ]
+        texts.extend(fact.instruction.text for fact in facts.runs())
         found.extend(
             name for name, pattern in _LOADED.items() if any(re.search(pattern, text) for text in texts)
         )

@@ -25,6 +25,7 @@ from msrefactor_transforms.ecosystems._plain_program import (
     prepares,
     unclear,
 )
+from msrefactor_transforms.knowledge.native import ocaml_plain
 from msrefactor_transforms.splitting.opened import SourceKind
 from msrefactor_transforms.splitting.plan import Ecosystem, SplitPlan
 
@@ -34,7 +35,7 @@ LANGUAGE = Language(
     kind=SourceKind(
         (".ml", ".mli", ".mll", ".mly", ".eml", ".opam", ".md", ".locked"),
         (".ml", ".mli", ".mll", ".mly"),
-        frozenset("dune dune-project dune-workspace _build _opam bin lib src test tests".split()),
+        frozenset("dune dune-project dune-workspace _build _opam test tests".split()),
     ),
     starts=re.compile(
         r"\b(?:Sys\.command|Unix\.(?:execvp?e?|system|open_process(?:_in|_out|_full)?|create_process)|"
@@ -46,12 +47,6 @@ LANGUAGE = Language(
     packages=frozenset(["ocaml", "opam", "ocaml-dune", "dune", "m4"]),
     remedy="start the program that `dune build` leaves: _build/default/bin/main.exe",
 )
-_PURE = frozenset(
-    "ocaml dune base stdio cmdliner yojson fmt logs re str uri ppx_deriving ppx_deriving_yojson ppxlib "
-    "menhir menhirLib alcotest ounit ounit2 odoc ocamlformat merlin containers iter astring bos fpath "
-    "rresult ptime stdlib-shims result seq sexplib sexplib0 ppx_sexp_conv core_kernel".split()
-)
-"""Packages that bring no library of the system."""
 
 
 def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Effect | None:
@@ -185,7 +180,20 @@ def _assumptions(facts: StageFacts) -> tuple[str, ...]:
     for _, effect in facts.effects():
         if effect.tool == "opam" and isinstance(effect.detail, tuple):
             names.update(effect.detail)
-    unknown = sorted(names - _PURE - {"and", "or", "with-test", "with-doc", "build", "dev", "version"})
+    words = {
+        "and",
+        "or",
+        "with-test",
+        "with-doc",
+        "build",
+        "dev",
+        "version",
+        "post",
+        "str",
+        "unix",
+        "bigarray",
+    }
+    unknown = sorted(names - ocaml_plain() - words)
     return tuple(f"the package {name} links no library of the system that opam installs" for name in unknown)
 
 

@@ -36,7 +36,7 @@ LANGUAGE = Language(
     kind=SourceKind(
         (".zig", ".zon", ".md", ".c", ".h"),
         (".zig",),
-        frozenset("build.zig build.zig.zon zig-cache .zig-cache zig-out src vendor libs".split()),
+        frozenset("build.zig build.zig.zon zig-cache .zig-cache zig-out vendor libs".split()),
     ),
     starts=re.compile(
         r"\bChild(?:Process)?\.(?:run|init|exec)\((?:[^;]*?argv\s*=\s*)?"

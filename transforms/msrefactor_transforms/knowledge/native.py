@@ -102,6 +102,12 @@ def rust_plain() -> frozenset[str]:
 
 
 @cache
+def ocaml_plain() -> frozenset[str]:
+    """Return the packages of opam that bring no library of the system."""
+    return frozenset(name for line in lines("ocaml_plain.txt", __package__) for name in line.split())
+
+
+@cache
 def _table(name: str) -> Mapping[str, NativePackage]:
     return {row.name: row for row in map(_native, rows(name, __package__))}
 

@@ -25,6 +25,8 @@ _NOT_RUN_TIME = frozenset(
 )
 _COMPOSE = re.compile(r"(?:docker-)?compose(?:[.-][\w.-]+)?\.ya?ml")
 _FOR_PEOPLE = (".md", ".swp", ".tmp", ".log", ".exe")
+_FOR_GIT = frozenset({".gitkeep", ".keep", ".gitignore", ".DS_Store"})
+"""What keeps a folder of source in Git, or out of it."""
 _MOST_SINGLE_FILES = 6
 
 
@@ -37,7 +39,7 @@ class SourceKind:
     marks: tuple[str, ...]
     """Endings that make a folder one of source: its data is named file by file."""
     manifests: frozenset[str]
-    """Names in the project's own folder that only the build reads: manifests, folders of tests."""
+    """Names that only the build reads: manifests in any folder, and folders of tests in the project's own."""
 
     def is_source(self, path: str) -> bool:
         """Whether a file of a project is one that a program doesn't open."""
@@ -209,10 +211,17 @@ def _data(scope: Scope, folder: str, opened: Opened) -> list[str]:
         entries.setdefault(top, []).append(inside)
     found: list[str] = []
     for top, files in sorted(entries.items()):
-        data = [file for file in files if not file.endswith((*_FOR_PEOPLE, *opened.kind.compiled))]
+        data = [
+            file
+            for file in files
+            if not file.endswith((*_FOR_PEOPLE, *opened.kind.compiled))
+            and posixpath.basename(file) not in opened.kind.manifests
+        ]
+        has_source = any(file.endswith(opened.kind.marks) for file in files)
+        if has_source:
+            data = [file for file in data if posixpath.basename(file) not in _FOR_GIT]
         if not data:
             continue
-        has_source = any(file.endswith(opened.kind.marks) for file in files)
         singles = _deepest(data, files, opened.kind.marks) if has_source else [top]
         found.extend(
             posixpath.join(folder, one) for one in (singles if len(singles) <= _MOST_SINGLE_FILES else [top])
