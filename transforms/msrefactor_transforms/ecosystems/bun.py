@@ -17,6 +17,7 @@ from msrefactor_transforms.ecosystems._javascript_programs import Compiler, plan
 from msrefactor_transforms.ecosystems._node_installs import workspace_of
 from msrefactor_transforms.ecosystems._node_projects import (
     BUN_COMMANDS,
+    NodeBuild,
     NodeInstall,
     after_options,
     chain,
@@ -117,7 +118,17 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     """Return how a stage is split that starts programs compiled by bun."""
     if not builds_of(facts, "bun"):
         return None
-    return plan_of_programs(view, facts, COMPILER, tuple(_packages_beside(view, facts)))
+    beside = (*_packages_beside(view, facts), *_built_beside(facts))
+    return plan_of_programs(view, facts, COMPILER, beside)
+
+
+def _built_beside(facts: StageFacts) -> Iterator[Artifact]:
+    """Yield what other builds leave: a front end that the program hands out, a generated client."""
+    for fact, effect in facts.effects():
+        if isinstance(effect.detail, NodeBuild):
+            for path in effect.writes:
+                if path != modules_of(effect.detail.folder):
+                    yield Artifact(path, fact.index, "may be opened by the program")
 
 
 def _packages_beside(view: View, facts: StageFacts) -> Iterator[Artifact]:
@@ -129,6 +140,11 @@ def _packages_beside(view: View, facts: StageFacts) -> Iterator[Artifact]:
         if item.item is not None
         for command in item.item.commands
         for word in fact.scope.values(command.words)
+    )
+    # a step that may write anywhere in the project may write into its packages
+    outside = outside or any(
+        isinstance(effect.detail, NodeBuild) and effect.detail.folder in effect.writes
+        for _, effect in facts.effects()
     )
     for fact, effect in facts.effects():
         install = effect.detail
