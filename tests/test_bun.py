@@ -9,7 +9,9 @@ import pytest
 from msrefactor.code.node_package import read_package
 from msrefactor.context import BuildContext
 from msrefactor.facts import Effect, Role, stage_facts
+from msrefactor.model import Settings
 from msrefactor.parse import parse
+from msrefactor.pipeline import refactor_file
 from msrefactor_transforms.ecosystems import bun as bun_programs
 from msrefactor_transforms.ecosystems._node_projects import NodeInstall, expanded, package_at
 from msrefactor_transforms.ecosystems.node import interpret
@@ -254,3 +256,25 @@ def test_a_build_in_a_member_reads_the_workspace(tmp_path: Path) -> None:
     (member / "package.json").write_text('{"scripts": {"build": "vite build"}}')
     found = effect(tmp_path, "cd apps/api && bun run build", '{"workspaces": ["apps/*"]}')
     assert found.reads[0] == "/app"
+
+
+@pytest.mark.parametrize(
+    ("base", "final"),
+    [
+        ("oven/bun:1.2", "debian:trixie-slim"),
+        ("oven/bun:1-slim", "debian:trixie-slim"),
+        (f"oven/bun@sha256:{'0' * 64}", None),
+        ("oven/bun:1-distroless", None),
+    ],
+)
+def test_where_a_compiled_program_ends(tmp_path: Path, base: str, final: str | None) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.ts").write_text('console.log("hello");\n')
+    (tmp_path / "package.json").write_text('{"name": "a"}')
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM {base}\nWORKDIR /app\nCOPY . .\n"
+        'RUN ["bun", "build", "--compile", "src/a.ts", "--outfile", "srv"]\nCMD ["./srv"]\n'
+    )
+    result = refactor_file(tmp_path / "Dockerfile", Settings())
+    bases = [line.split()[1] for line in (result.after or "").splitlines() if line.startswith("FROM")]
+    assert bases[-1:] == [final or base]

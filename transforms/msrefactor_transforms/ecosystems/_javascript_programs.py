@@ -150,6 +150,8 @@ def _image(facts: StageFacts, compiler: Compiler) -> str | None:
     base = facts.base
     if base.family != compiler.name:
         return ""
+    if base.reference.digest and not base.reference.tag:
+        return None  # it may be the variant of another system
     if any(is_install(effect) for _, effect in facts.effects()):
         # what the author installs has the names of one release, and the tag doesn't tell which
         image = slim_base(facts, compiler.name)[1]
