@@ -82,7 +82,8 @@ def _words(command: Command) -> tuple[Word, ...]:
 
 
 def _is_without(command: Command) -> bool:
-    return any(word.text == "--no-cache" for word in command.words)
+    """Whether a call fetches no index that stays: `--no-network` fetches none at all."""
+    return any(word.text in ("--no-cache", "--no-network") for word in command.words)
 
 
 def _option(command: Command) -> tuple[int, int, str] | None:
