@@ -71,21 +71,29 @@ _ENDS = frozenset({"exec", "exit", "return"})
 """Commands behind which nothing runs."""
 
 
-def with_command(fact: Fact, instruction: Instruction, command: str, style: Style) -> Instruction | None:
-    """Return the RUN with a command behind its last one, that runs where the others succeeded.
+def with_command(
+    fact: Fact, instruction: Instruction, command: str, style: Style, behind: int | None = None
+) -> Instruction | None:
+    """Return the RUN with a command that runs where those before it succeeded.
 
-    `instruction` is the RUN as it stands now, the fact tells of its shell. None: there is no place for it.
+    It stands behind the last command, or behind the item at `behind`. `instruction` is the RUN as it stands
+    now, the fact tells of its shell. None: there is no place for it.
     """
     script, spans = script_of(instruction, fact.scope)
     if script is None or spans is None or not script.items or not _goes_on(script):
         return None
-    last = script.items[-1]
-    if any("<<" in redirect.operator for one in last.commands for redirect in one.redirects):
+    place = len(script.items) - 1 if behind is None else behind
+    item = script.items[place]
+    if any("<<" in redirect.operator for one in item.commands for redirect in one.redirects):
         return None
-    end = spans(last.start, last.end)[1]
+    if place < len(script.items) - 1 and item.separator not in ("&&", ";", "\n"):
+        return None
+    end = spans(item.start, item.end)[1]
     if instruction.heredocs:
-        return instruction.replaced([(end, end, _heredoc_glue(script, instruction, spans) + command)])
-    is_commented = "#" in instruction.source[end:].partition("\n")[0]
+        glue = _heredoc_glue(script, instruction, spans, place)
+        return instruction.replaced([(end, end, glue + command)])
+    is_last = place == len(script.items) - 1
+    is_commented = is_last and "#" in instruction.source[end:].partition("\n")[0]
     glue = " && " if is_commented else _glue(script, instruction, spans, len(command), style)
     return instruction.replaced([(end, end, _aligned(glue, instruction, end) + command)])
 
@@ -119,11 +127,12 @@ def _stops_at_errors(script: Script) -> bool:
     return any(word.text.startswith("-") and "e" in word.text for word in first.commands[0].arguments)
 
 
-def _heredoc_glue(script: Script, instruction: Instruction, spans: Mapper) -> str:
-    """Return what comes before a command at the end of a script in a heredoc."""
-    if not _stops_at_errors(script):
+def _heredoc_glue(script: Script, instruction: Instruction, spans: Mapper, position: int) -> str:
+    """Return what comes before a command behind an item of a script in a heredoc."""
+    item = script.items[position]
+    if not _stops_at_errors(script) or item.separator not in ("\n", ""):
         return " && "
-    place = spans(script.items[-1].start, script.items[-1].end)[0]
+    place = spans(item.start, item.end)[0]
     line = instruction.source.rfind("\n", 0, place) + 1
     text = instruction.source[line:place]
     return "\n" + text[: len(text) - len(text.lstrip(" \t"))]

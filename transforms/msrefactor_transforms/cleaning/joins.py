@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from msrefactor.facts import Fact, Role, is_under, script_of
 from msrefactor.tree import Instruction
+from msrefactor_transforms.cleaning.caches import caches_left, cleaned_by
 from msrefactor_transforms.cleaning.editing import Style, can_join, comments_in, joined, with_command_before
 from msrefactor_transforms.cleaning.lists import Step, apt_steps, is_fetch, lists_of
 from msrefactor_transforms.cleaning.rpm import cleaning_of, is_cleaning
@@ -52,7 +53,7 @@ def groups_of(facts: Sequence[Fact], before: Fact | None) -> Iterator[Group]:
                 group = [fact]
                 yield Group((fact,), fetch, moved)
             source = fact if lists.leaves or not lists.fetches else None
-        elif lists.fetches or cleaning_of(fact):
+        elif lists.fetches or cleaning_of(fact) or caches_left(fact):
             yield from _ended(group)
             group = [fact]
         if lists.fetches:
@@ -78,6 +79,8 @@ def _cleans_up(group: Sequence[Fact], fact: Fact) -> bool:
         return False
     if any(lists_of(one).fetches for one in group) and any(one.step is Step.CLEAN for one in apt_steps(fact)):
         return lists_of(group[-1]).leaves or lists_of(group[-1]).needs
+    if any(cleaned_by(fact, one.entry) for one in caches_left(group[-1])):
+        return True
     return bool(cleaning_of(group[-1])) and is_cleaning(fact)
 
 
