@@ -336,9 +336,11 @@ def _is_folder(word: str, path: str, scope: Scope) -> bool:
 
 def _removes(command: Command, argv: Arguments, scope: Scope, item: Item) -> Effect:
     """`rm`, `rmdir`, `unlink`."""
-    paths = _paths(operands(argv), scope)
+    words = operands(argv)
+    paths = _paths(words, scope)
     if paths is None:
-        return _unknown_path(str(argv[0]))
+        known = tuple(scope.path(word) for word in words if word is not None)
+        return replace(_unknown_path(str(argv[0])), removes=known)
     role = Role.CLEAN if all(is_waste(path) for path in paths) else Role.SETUP
     gone = gone_folders([path for path in paths if "*" not in path], scope)
     return Effect(role, tool=str(argv[0]), removes=paths, notes=gone)
