@@ -100,13 +100,16 @@ def _may_install(fact: Fact, command: Command | None, effect: Effect) -> bool:
     if command is None:
         return not effect.tool and fact.script is None
     words = [word for word in map(fact.scope.value, command.words) if word]
-    name = posixpath.basename(words[0]) if words else ""
-    texts = [text for word in words if (text := fact.scope.read(fact.scope.path(word))) is not None]
+    tool = words[0] if words else ""
+    name = posixpath.basename(tool)
+    files = ("Makefile", "makefile", "GNUmakefile") if name == "make" else tuple(words)
+    texts = [text for file in files if (text := fact.scope.read(fact.scope.path(file))) is not None]
     if texts:
         return any("apt" in text for text in texts)
-    if name == "make":
-        return True
-    return name in _SHELLS or not words or "/" in words[0]
+    if name in _SHELLS:
+        return not (len(words) > 1 and words[-1].endswith(("/activate", "/env")))
+    is_program = posixpath.basename(posixpath.dirname(tool)) in ("bin", "sbin")
+    return not words or ("/" in tool and not is_program)
 
 
 @dataclass(frozen=True, slots=True)
