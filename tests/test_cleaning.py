@@ -67,6 +67,7 @@ ALIGNED = "RUN apt-get update \\\n && apt-get install -y \\\n      a       \\\n 
         'RUN ["apt-get", "install", "-y", "a"]\n',
         "RUN apt-get update && exec apt-get install -y a\n",
         "RUN apt-get update && apt-get install -y a &\n",
+        "RUN apt-get update &> /dev/null; apt-get install -y a\n",
         "RUN --mount=type=cache,target=/var/lib/apt/lists apt-get update && apt-get install -y a\n",
         'SHELL ["powershell"]\nRUN apt-get update ; apt-get install a\n',
         "USER app\nRUN apt-get update && apt-get install -y a\n",
@@ -108,6 +109,10 @@ def test_lists_that_are_gone_or_out_of_reach_stay(runs: str, files: MakeFiles) -
                 "RUN apt-get update && apt-get install -y a && rm -rf /var/lib/apt/lists/*\n"
                 "RUN /usr/local/bin/thing --now\n"
             ),
+        ),
+        (
+            "RUN apt-get update; \\\n  apt-get install -y \\\n  a\n",
+            "RUN apt-get update; \\\n  apt-get install -y \\\n  a && \\\n  rm -rf /var/lib/apt/lists/*\n",
         ),
         (
             f"{ALIGNED}\n",

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.e2e
 
 TRANSFORMS = (
     "join-update-and-install", "clean-package-lists", "clean-package-caches", "remove-temporary-files",
+    "pipeline",
 )  # fmt: skip
 LARGEST_SHARE = 0.01
 CASES = [

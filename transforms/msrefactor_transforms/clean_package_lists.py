@@ -19,8 +19,10 @@ Refuses with ``opaque-step`` when a later step may install from the lists and is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msrefactor.contract import evidence_of, starts
-from msrefactor.facts import Fact
+from msrefactor.facts import Fact, Role, is_under
 from msrefactor.model import Change, Changed, Outcome, Phase, Refused, Removal, Transform, Unchanged, View
 from msrefactor.tree import Instruction
 from msrefactor_transforms.cleaning import apk
@@ -53,6 +55,12 @@ def apply(view: View) -> Outcome:
             changes.append(Change(made[1], line=fact.line))
     if not edits:
         return refusal or Unchanged("no layer of the final image holds package lists")
+    for stage, fact in layers.runs():
+        if _has_nothing_to_do(layers, stage, fact, edits) and fact.line is not None:
+            edits[stage, fact.index] = None
+            reason = "no package lists are left for it to remove"
+            removals.append(Removal(fact.line, reason))
+            changes.append(Change(f"leave out a clean-up: {reason}", line=fact.line))
     at_start = _installs_at_start(view, layers)
     if at_start is not None:
         return at_start
@@ -64,6 +72,31 @@ def _is_idle(view: View, layers: Layers, stage: int, fact: Fact) -> bool:
     if is_fetch(fact):
         return _used_later(view, layers, stage, fact) is None
     return apk.is_idle(layers, stage, fact)
+
+
+def _has_nothing_to_do(
+    layers: Layers, stage: int, fact: Fact, edits: Mapping[Place, Instruction | None]
+) -> bool:
+    """Whether a RUN only removes lists that the edited RUNs before it don't leave any more."""
+    steps = [one.step for one in apt_steps(fact)]
+    only = all(
+        effect.role is Role.CLEAN
+        and (
+            all(is_under(path, APT_LISTS) for path in effect.removes)
+            if effect.removes
+            else bool(effect.detail)
+        )
+        for effect in fact.effects
+    )
+    if not only or Step.CLEAN not in steps or fact.scope.base.system != "debian":
+        return False
+    before = [place for place in edits if place[0] != stage or place[1] < fact.index]
+    left = any(
+        lists_of(other).leaves and (index, other.index) not in edits
+        for index, other in layers.runs()
+        if index != stage or other.index < fact.index
+    )
+    return bool(before) and not left
 
 
 def _installs_at_start(view: View, layers: Layers) -> Refused | None:

@@ -50,7 +50,7 @@ def apply(view: View) -> Outcome:
             first = group.facts[0]
             edits[stage, first.index] = made
             changes.append(Change(_reason(group), line=first.line))
-            gone = group.facts[1:] if group.emptied is None else (group.emptied,)
+            gone = (*group.facts[1:], group.emptied) if group.emptied is not None else group.facts[1:]
             for fact in gone:
                 edits[stage, fact.index] = None
                 if fact.line is not None:

@@ -7,6 +7,7 @@ the other RUNs of the file. A command is never put behind a comment of the shell
 from __future__ import annotations
 
 import itertools
+import posixpath
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,7 +60,8 @@ def style_of(dockerfile: Dockerfile) -> Style:
             else:
                 others[indent] += 1
     if not leading and not trailing:
-        return Style(others.most_common(1)[0][0] if others else "    ")
+        usual = others.most_common(1)[0][0] if others else ""
+        return Style("\t" if usual.startswith("\t") else "    ")
     leads = leading.total() >= trailing.total()
     return Style((leading if leads else trailing).most_common(1)[0][0], leads)
 
@@ -80,7 +82,7 @@ def with_command(
     now, the fact tells of its shell. None: there is no place for it.
     """
     script, spans = script_of(instruction, fact.scope)
-    if script is None or spans is None or not script.items or not _goes_on(script):
+    if script is None or spans is None or not script.items or not _goes_on(script, fact):
         return None
     place = len(script.items) - 1 if behind is None else behind
     item = script.items[place]
@@ -109,10 +111,20 @@ def _aligned(glue: str, instruction: Instruction, place: int) -> str:
     return " " * max(columns.pop() - width, 1) + mark + rest
 
 
-def _goes_on(script: Script) -> bool:
+def _runs_in_background(script: Script, fact: Fact) -> bool:
+    """Whether a command is left running: `a &`, and `a &> file` where the shell isn't bash."""
+    is_plain = posixpath.basename(fact.scope.shell[0]) not in ("bash", "zsh")
+    return any(item.separator == "&" for item in script.items) or (
+        is_plain and any("&>" in one.operator for command in script.commands for one in command.redirects)
+    )
+
+
+def _goes_on(script: Script, fact: Fact) -> bool:
     """Whether what stands behind the last command runs when the commands before it succeeded."""
+    if _runs_in_background(script, fact):
+        return False
     for item in script.items:
-        if item.separator == "&" or item.keyword == "function":
+        if item.keyword == "function":
             return False
         if item.kind == "command" and item.commands[0].name in _ENDS:
             return False
@@ -145,7 +157,10 @@ def _glue(script: Script, instruction: Instruction, spans: Mapper, size: int, st
         between = instruction.source[spans(left.start, left.end)[1] : spans(right.start, right.end)[0]]
         broken = _without_comments(between, instruction.escape)
         if "\n" in broken:
-            return broken.replace(left.separator, operator, 1)
+            blank = " " if operator == "&&" and broken.startswith(left.separator) else ""
+            return (
+                broken.replace(left.separator, blank + operator, 1) if left.separator != operator else broken
+            )
     if operator == ";":
         return "; "
     body = instruction.source.rstrip("\r\n")
@@ -215,8 +230,10 @@ _OF_THE_SHELL = frozenset(
 def _leaves_nothing_behind(fact: Fact) -> bool:
     """Whether commands behind the RUN's own, in the same shell, run as in a shell of their own."""
     items = fact.script.items if fact.script is not None else ()
+    if fact.script is not None and _runs_in_background(fact.script, fact):
+        return False
     for place, item in enumerate(items):
-        if item.separator == "&" or (item.separator and place == len(items) - 1):
+        if item.separator and place == len(items) - 1:
             return False
         if item.kind == "compound" and item.keyword not in ("(", "[["):
             return False

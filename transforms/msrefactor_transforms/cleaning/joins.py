@@ -28,60 +28,61 @@ def groups_of(facts: Sequence[Fact], before: Fact | None) -> Iterator[Group]:
     """Yield what of a stage belongs together; `before` left lists in a stage that this one is built on."""
     source = before
     fetch = _fetch_of(before) if before is not None else ""
-    group: list[Fact] = []
+    group = Group(())
     for fact in facts:
         if fact.keyword != "RUN":
             continue
         lists = lists_of(fact)
-        is_next = bool(group) and fact.index == group[-1].index + 1
+        is_next = bool(group.facts) and fact.index == group.facts[-1].index + 1
         if is_next and _cleans_up(group, fact):
-            group.append(fact)
+            group = replace(group, facts=(*group.facts, fact))
             source = None
             continue
         if lists.unknown is not None:
             # it may install from what is there, so nothing is taken away from it
             yield from _ended(group)
-            group, source = [], None
+            group, source = Group(()), None
         elif lists.needs and source is not None:
-            if is_next and _joins(group, fact):
-                group.append(fact)
+            if is_next and _joins(group.facts, fact):
+                group = replace(group, facts=(*group.facts, fact))
             else:
-                moved = source if len(group) == 1 and group[0] is source and is_fetch(source) else None
+                moved = source if group.facts == (source,) and is_fetch(source) else None
                 moved = moved if moved is not None and not _changes_sources(facts, moved, fact) else None
                 if moved is None:
                     yield from _ended(group)
-                group = [fact]
-                yield Group((fact,), fetch, moved)
+                group = Group((fact,), fetch, moved)
             source = fact if lists.leaves or not lists.fetches else None
         elif lists.fetches or cleaning_of(fact) or caches_left(fact):
             yield from _ended(group)
-            group = [fact]
+            group = Group((fact,))
         if lists.fetches:
             fetch = _fetch_of(fact)
             source = fact if lists.leaves else None
     yield from _ended(group)
 
 
-def _ended(group: Sequence[Fact]) -> Iterator[Group]:
-    if len(group) > 1:
-        yield Group(tuple(group))
+def _ended(group: Group) -> Iterator[Group]:
+    if len(group.facts) > 1 or group.fetch:
+        yield group
 
 
 def _joins(group: Sequence[Fact], fact: Fact) -> bool:
     return all(can_join(one, other) for one, other in zip(group, (*group[1:], fact), strict=True))
 
 
-def _cleans_up(group: Sequence[Fact], fact: Fact) -> bool:
+def _cleans_up(group: Group, fact: Fact) -> bool:
     """Whether a RUN does nothing but remove what the RUNs before it left."""
     if not fact.effects or any(effect.role is not Role.CLEAN for effect in fact.effects):
         return False
-    if not _joins(group, fact):
+    if not _joins(group.facts, fact):
         return False
-    if any(lists_of(one).fetches for one in group) and any(one.step is Step.CLEAN for one in apt_steps(fact)):
-        return lists_of(group[-1]).leaves or lists_of(group[-1]).needs
-    if any(cleaned_by(fact, one.entry) for one in caches_left(group[-1])):
+    last = group.facts[-1]
+    has_lists = bool(group.fetch) or any(lists_of(one).fetches for one in group.facts)
+    if has_lists and any(one.step is Step.CLEAN for one in apt_steps(fact)):
+        return lists_of(last).leaves or lists_of(last).needs
+    if any(cleaned_by(fact, one.entry) for one in caches_left(last)):
         return True
-    return bool(cleaning_of(group[-1])) and is_cleaning(fact)
+    return bool(cleaning_of(last)) and is_cleaning(fact)
 
 
 def _fetch_of(fact: Fact) -> str:
@@ -108,37 +109,37 @@ def _changes_sources(facts: Sequence[Fact], first: Fact, last: Fact) -> bool:
 
 def together(group: Group, style: Style) -> Instruction | None:
     """Return the one RUN of a group."""
-    first = group.facts[0]
+    made = group.facts[0]
+    leading = made.instruction.leading
     if group.fetch:
-        return _with_fetch(group, first, style)
-    leading, made = first.instruction.leading, first
+        fetching = _with_fetch(group.fetch, made, style)
+        if fetching is None:
+            return None
+        made = _again(made, fetching)
+    if group.emptied is not None:
+        leading += "".join(f"{comment}\n" for comment in comments_in(group.emptied.instruction.leading))
     for place, fact in enumerate(group.facts[1:]):
         comments = comments_in(fact.instruction.leading)
-        if place == 0 and is_fetch(first):
+        if place == 0 and is_fetch(group.facts[0]):
             # they tell of the install, which is what the RUN now is about
             leading += "".join(f"{comment}\n" for comment in comments)
             comments = ()
         instruction = joined(made, fact, style, comments)
         if instruction is None:
             return None
-        script, offset = script_of(instruction, made.scope)
-        made = replace(made, instruction=instruction, script=script, offset=offset)
+        made = _again(made, instruction)
     return made.instruction.with_leading(leading)
 
 
-def _with_fetch(group: Group, fact: Fact, style: Style) -> Instruction | None:
-    position = next(
-        (
-            place
-            for place, item in enumerate(fact.items)
-            if any(effect is one.effect for one in apt_steps(fact) for effect in item.effects)
-        ),
-        None,
-    )
-    if position is None:
-        return None
-    made = with_command_before(fact, position, group.fetch, style)
-    if made is None or group.emptied is None:
-        return made
-    comments = comments_in(group.emptied.instruction.leading)
-    return made.with_leading(made.leading + "".join(f"{comment}\n" for comment in comments))
+def _again(fact: Fact, instruction: Instruction) -> Fact:
+    """Return the fact with another text."""
+    script, offset = script_of(instruction, fact.scope)
+    return replace(fact, instruction=instruction, script=script, offset=offset)
+
+
+def _with_fetch(fetch: str, fact: Fact, style: Style) -> Instruction | None:
+    steps = [one.effect for one in apt_steps(fact)]
+    for place, item in enumerate(fact.items):
+        if any(effect is step for effect in item.effects for step in steps):
+            return with_command_before(fact, place, fetch, style)
+    return None
