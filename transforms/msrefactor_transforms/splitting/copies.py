@@ -25,7 +25,11 @@ class Copied:
 
 
 def all_stage_facts(view: View) -> tuple[StageFacts, ...]:
-    """Interpret every stage, each from where the stage it builds on ends."""
+    """Interpret every stage, each from where the stage it builds on ends; once for each tree."""
+    return view.context.remembered(("stages", view.dockerfile), lambda: _interpreted(view))
+
+
+def _interpreted(view: View) -> tuple[StageFacts, ...]:
     found: list[StageFacts] = []
     for index, stage in enumerate(view.dockerfile.stages):
         parent = stage_index(view.dockerfile, base_image_text(view.dockerfile, stage), index)
