@@ -78,6 +78,13 @@ def test_lists_that_are_gone_or_out_of_reach_stay(runs: str, files: MakeFiles) -
     assert cleaned(files, runs, "clean-package-lists") == runs
 
 
+def test_a_script_that_adds_a_source_is_no_idle_update(files: MakeFiles) -> None:
+    fetching = "RUN curl -fsSLo s.sh https://deb.nodesource.com/setup_20.x\nRUN bash s.sh\n"
+    runs = f"{fetching}RUN apt-get install -y nodejs\n"
+    assert "bash s.sh" in cleaned(files, runs, "clean-package-lists")
+    assert "bash s.sh" in cleaned(files, runs, "join-update-and-install")
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -122,6 +129,48 @@ def test_lists_that_are_gone_or_out_of_reach_stay(runs: str, files: MakeFiles) -
 )
 def test_lists_go_in_the_author_s_own_style(before: str, after: str, files: MakeFiles) -> None:
     assert cleaned(files, before, "clean-package-lists") == after
+
+
+@pytest.mark.parametrize(
+    ("script", "after"),
+    [
+        ("apt-get update\napt-get install -y b\n", " && rm -rf /var/lib/apt/lists/*"),
+        ("apt-get update && apt-get install -y b\nrm -rf /var/lib/apt/lists/*\n", ""),
+    ],
+)
+def test_a_script_that_fetches_lists_of_its_own_needs_no_others(
+    script: str, after: str, files: MakeFiles
+) -> None:
+    runs = "COPY setup.sh /\nRUN apt-get update && apt-get install -y a{}\nRUN /setup.sh{}\n"
+    cleaning = " && rm -rf /var/lib/apt/lists/*"
+    given = {"setup.sh": f"#!/bin/sh\nset -e\n{script}"}
+    made = cleaned(files, runs.format("", ""), "clean-package-lists", given)
+    assert made == runs.format(cleaning, after)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "apt-get install -y b\n",
+        "if true; then apt-get update; fi\napt-get install -y b\n",
+        '. "$1"\napt-get update\n',
+        "case\napt-get update\n",
+    ],
+)
+def test_a_script_that_may_install_from_earlier_lists_keeps_them(script: str, files: MakeFiles) -> None:
+    runs = "COPY setup.sh /\nRUN apt-get update && apt-get install -y a\nRUN /setup.sh\n"
+    given = {"setup.sh": f"#!/bin/sh\n{script}"}
+    assert cleaned(files, runs, "clean-package-lists", given) == runs
+
+
+def test_lists_for_who_works_in_the_container_stay(files: MakeFiles) -> None:
+    context = BuildContext.open(files({}))
+    settings = Settings(select=frozenset({"clean-package-lists"}))
+    for start, stays in (("", True), ('CMD ["/bin/bash"]\n', True), ('CMD ["nginx"]\n', False)):
+        text = f"FROM ubuntu:24.04\nRUN apt-get update\n{start}"
+        result = refactor_text(text, None, context, (), settings)
+        assert result.internal_error is None
+        assert (result.after == text) == stays
 
 
 def test_an_escape_and_line_ends_of_another_kind_are_kept(files: MakeFiles) -> None:

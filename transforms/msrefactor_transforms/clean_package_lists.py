@@ -19,6 +19,7 @@ Refuses with ``opaque-step`` when a later step may install from the lists and is
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 
 from msrefactor.contract import evidence_of, starts
@@ -41,6 +42,8 @@ def apply(view: View) -> Outcome:
     refusal: Refused | None = None
     removals: list[Removal] = []
     for stage, fact in layers.runs():
+        if is_fetch(fact) and _is_interactive(view, layers):
+            continue  # the lists are for who works in the container
         if _is_idle(view, layers, stage, fact) and fact.line is not None:
             reason = "nothing installs from the lists that it fetches"
             edits[stage, fact.index] = None
@@ -72,6 +75,13 @@ def _is_idle(view: View, layers: Layers, stage: int, fact: Fact) -> bool:
     if is_fetch(fact):
         return _used_later(view, layers, stage, fact) is None
     return apk.is_idle(layers, stage, fact)
+
+
+def _is_interactive(view: View, layers: Layers) -> bool:
+    """Whether the container starts nothing but a shell."""
+    commands = [start for start in starts(view, layers.stages[-1]) if start.kind == "command"]
+    words = [start.argv or tuple((start.shell or "").split()) for start in commands]
+    return all(posixpath.basename(argv[-1]) in ("bash", "sh", "zsh", "ash") for argv in words if argv)
 
 
 def _has_nothing_to_do(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from msrefactor.commands import PackageCall
 from msrefactor.facts import Effect, Fact, Role, is_under
 from msrefactor.installers import PackageSource
-from msrefactor.shell import Command
+from msrefactor.shell import Command, parse_script
 from msrefactor_transforms.cleaning.layers import commands_of, is_mounted
 
 APT_LISTS = "/var/lib/apt/lists"
@@ -81,9 +81,7 @@ def _step(fact: Fact, command: Command | None, effect: Effect) -> Step | None:
         return Step.UPDATE if effect.tool == "bash" else None
     if tool in _INSTALLERS:
         return Step.UNKNOWN
-    if effect.role is Role.OPAQUE and _may_install(fact, command, effect):
-        return Step.UNKNOWN
-    return None
+    return _of_opaque(fact, command, effect) if effect.role is Role.OPAQUE else None
 
 
 def _holds_lists(path: str) -> bool:
@@ -95,21 +93,51 @@ def _names(command: Command | None, *names: str) -> bool:
     return command is not None and any(word.text in names for word in command.words)
 
 
-def _may_install(fact: Fact, command: Command | None, effect: Effect) -> bool:
-    """Whether a command that isn't understood may be a script that calls apt."""
+def _of_opaque(fact: Fact, command: Command | None, effect: Effect) -> Step | None:
+    """Return what a command means for the lists that isn't understood, and may be a script that calls apt."""
     if command is None:
-        return not effect.tool and fact.script is None
+        return Step.UNKNOWN if not effect.tool and fact.script is None else None
     words = [word for word in map(fact.scope.value, command.words) if word]
     tool = words[0] if words else ""
     name = posixpath.basename(tool)
     files = ("Makefile", "makefile", "GNUmakefile") if name == "make" else tuple(words)
     texts = [text for file in files if (text := fact.scope.read(fact.scope.path(file))) is not None]
     if texts:
-        return any("apt" in text for text in texts)
+        calling = [text for text in texts if _calls_apt(text)]
+        return _of_script(calling[0]) if len(calling) == 1 and name != "make" else _unknown_if(calling)
     if name in _SHELLS:
-        return not (len(words) > 1 and words[-1].endswith(("/activate", "/env")))
+        return _unknown_if(not (len(words) > 1 and words[-1].endswith(("/activate", "/env"))))
     is_program = posixpath.basename(posixpath.dirname(tool)) in ("bin", "sbin")
-    return not words or ("/" in tool and not is_program)
+    return _unknown_if(not words or ("/" in tool and not is_program))
+
+
+def _unknown_if(is_unknown: object) -> Step | None:
+    return Step.UNKNOWN if is_unknown else None
+
+
+def _calls_apt(text: str) -> bool:
+    return "apt-get" in text or not _APT.isdisjoint(text.replace('"', " ").replace("'", " ").split())
+
+
+def _of_script(text: str) -> Step | None:
+    """Return what a script that calls apt does: UPDATE where it surely fetches lists before it installs."""
+    script = parse_script(text)
+    if script is None:
+        return Step.UNKNOWN
+    fetches = leaves = False
+    for item in script.items:
+        for command in item.commands:
+            words = {word.text for word in command.words}
+            is_apt = not _APT.isdisjoint(words)
+            if is_apt and "update" in words and item.kind == "command":
+                fetches = leaves = True
+            elif not fetches and (is_apt or command.name is None or command.name in _SHELLS):
+                return Step.UNKNOWN
+            elif "rm" in words and any(_holds_lists(word) for word in words):
+                leaves = False
+    if not fetches:
+        return Step.UNKNOWN
+    return Step.UPDATE if leaves else Step.CLEAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +173,8 @@ def lists_of(fact: Fact) -> Lists:
 
 
 def is_fetch(fact: Fact) -> bool:
-    """Whether a RUN does nothing but fetch the lists."""
-    steps = [one.step for one in apt_steps(fact)]
-    return bool(steps) and len(steps) == len(fact.effects) and set(steps) == {Step.UPDATE}
+    """Whether a RUN calls apt to fetch the lists, and does nothing else."""
+    calls = [effect.detail for effect in fact.effects]
+    return bool(calls) and all(
+        isinstance(call, PackageCall) and call.manager == "apt" and call.action == "update" for call in calls
+    )
