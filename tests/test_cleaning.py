@@ -72,6 +72,9 @@ ALIGNED = "RUN apt-get update \\\n && apt-get install -y \\\n      a       \\\n 
         'SHELL ["powershell"]\nRUN apt-get update ; apt-get install a\n',
         "USER app\nRUN apt-get update && apt-get install -y a\n",
         "RUN apt-get update && apt-get install -y a\nRUN ./setup.sh\n",
+        "RUN apt-get update && apt-get install -y a\nRUN cat list | xargs apt-get install -y\n",
+        "RUN apt-get update && apt-get install -y a\nRUN bash -c 'apt-get install -y b'\n",
+        "RUN apt-get update && apt-get install -y a\nRUN timeout 60 apt-get install -y b\n",
     ],
 )
 def test_lists_that_are_gone_or_out_of_reach_stay(runs: str, files: MakeFiles) -> None:
@@ -161,6 +164,22 @@ def test_a_script_that_may_install_from_earlier_lists_keeps_them(script: str, fi
     runs = "COPY setup.sh /\nRUN apt-get update && apt-get install -y a\nRUN /setup.sh\n"
     given = {"setup.sh": f"#!/bin/sh\n{script}"}
     assert cleaned(files, runs, "clean-package-lists", given) == runs
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        "RUN apk add --update a\nRUN ./setup.sh\n",
+        "RUN apk add --update a\nRUN cat list | xargs apk add\n",
+        "RUN apk update\nRUN sh -c 'apk add b'\n",
+        'RUN apk update && apk add a\nRUN ["apk", "add", "b"]\n',
+        "RUN apk add -uU a\n",
+        "RUN apk add --update a && rm -rf /var/cache/apk\n",
+        "RUN --mount=type=cache,target=/var/cache/apk apk add --update a\n",
+    ],
+)
+def test_an_index_that_may_be_used_stays(runs: str, files: MakeFiles) -> None:
+    assert cleaned(files, runs, "clean-package-lists", base="alpine:3.20") == runs
 
 
 def test_lists_for_who_works_in_the_container_stay(files: MakeFiles) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from msrefactor.commands import PackageCall
-from msrefactor.facts import Fact, is_under
+from msrefactor.facts import Effect, Fact, Role, is_under
 from msrefactor.shell import Command, Word
 from msrefactor.tree import Instruction
 from msrefactor_transforms.cleaning.layers import Layers, commands_of, is_mounted, later_runs
+from msrefactor_transforms.cleaning.lists import may_be_script, scripts_of
 from msrefactor_transforms.splitting.dividing import kept_items
 
 _CACHE = "/var/cache/apk"
@@ -103,7 +104,7 @@ def _needed_elsewhere(layers: Layers, stage: int, fact: Fact) -> bool:
     for other_stage, other, done in later_runs(layers, stage, fact.index):
         for _, command, effect in commands_of(other):
             call = effect.detail
-            if effect.why.endswith("installs packages of the distribution"):
+            if effect.role is Role.OPAQUE and _may_call(other, command, effect):
                 return True
             if command is None or not isinstance(call, PackageCall) or call.manager != "apk":
                 continue
@@ -116,6 +117,14 @@ def _needed_elsewhere(layers: Layers, stage: int, fact: Fact) -> bool:
             if not changes and not any(word.text in _FETCHES for word in command.words):
                 return True
     return False
+
+
+def _may_call(fact: Fact, command: Command | None, effect: Effect) -> bool:
+    """Whether a command that isn't understood may install with the index."""
+    if command is not None and any(word.text == "apk" for word in command.words):
+        return True
+    texts = scripts_of(fact, command)
+    return any("apk" in text for text in texts) if texts else may_be_script(fact, command, effect)
 
 
 def _without_updates(fact: Fact, instruction: Instruction) -> Instruction | None:

@@ -56,6 +56,7 @@ def _apt_steps(fact: Fact) -> Iterator[AptStep]:
 _APT = frozenset({"apt-get", "apt", "aptitude"})
 _INSTALLERS = frozenset("gdebi mk-build-deps rosdep ansible-playbook puppet chef-client salt-call".split())
 """Programs that call apt."""
+_INSTALLING = frozenset("install upgrade dist-upgrade full-upgrade build-dep satisfy source download".split())
 _SHELLS = frozenset("sh bash dash ash zsh . source eval".split())
 
 
@@ -81,6 +82,10 @@ def _step(fact: Fact, command: Command | None, effect: Effect) -> Step | None:
         return Step.UPDATE if effect.tool == "bash" else None
     if tool in _INSTALLERS:
         return Step.UNKNOWN
+    words = {word.text for word in command.words} if command is not None else set()
+    if not _APT.isdisjoint(words) and not isinstance(call, PackageCall) and tool not in ("echo", "printf"):
+        # behind `xargs`, `timeout` and the like
+        return Step.UPDATE if "update" in words else Step.NEED if words & _INSTALLING else None
     return _of_opaque(fact, command, effect) if effect.role is Role.OPAQUE else None
 
 
@@ -95,24 +100,33 @@ def _names(command: Command | None, *names: str) -> bool:
 
 def _of_opaque(fact: Fact, command: Command | None, effect: Effect) -> Step | None:
     """Return what a command means for the lists that isn't understood, and may be a script that calls apt."""
-    if command is None:
-        return Step.UNKNOWN if not effect.tool and fact.script is None else None
-    words = [word for word in map(fact.scope.value, command.words) if word]
-    tool = words[0] if words else ""
-    name = posixpath.basename(tool)
-    files = ("Makefile", "makefile", "GNUmakefile") if name == "make" else tuple(words)
-    texts = [text for file in files if (text := fact.scope.read(fact.scope.path(file))) is not None]
+    texts = scripts_of(fact, command)
     if texts:
         calling = [text for text in texts if _calls_apt(text)]
-        return _of_script(calling[0]) if len(calling) == 1 and name != "make" else _unknown_if(calling)
-    if name in _SHELLS:
-        return _unknown_if(not (len(words) > 1 and words[-1].endswith(("/activate", "/env"))))
+        if len(calling) != 1 or effect.tool == "make":
+            return Step.UNKNOWN if calling else None
+        return _of_script(calling[0])
+    return Step.UNKNOWN if may_be_script(fact, command, effect) else None
+
+
+def scripts_of(fact: Fact, command: Command | None) -> tuple[str, ...]:
+    """Return the texts of the context's files that a command names, or that `make` reads."""
+    words = [word for word in map(fact.scope.value, command.words) if word] if command is not None else []
+    is_make = posixpath.basename(words[0]) == "make" if words else False
+    files = ("Makefile", "makefile", "GNUmakefile") if is_make else tuple(words)
+    return tuple(text for file in files if (text := fact.scope.read(fact.scope.path(file))) is not None)
+
+
+def may_be_script(fact: Fact, command: Command | None, effect: Effect) -> bool:
+    """Whether a command that isn't understood runs commands that nobody can see."""
+    if command is None:
+        return not effect.tool and fact.script is None
+    words = [word for word in map(fact.scope.value, command.words) if word]
+    tool = words[0] if words else ""
+    if posixpath.basename(tool) in _SHELLS:
+        return not (len(words) > 1 and words[-1].endswith(("/activate", "/env")))
     is_program = posixpath.basename(posixpath.dirname(tool)) in ("bin", "sbin")
-    return _unknown_if(not words or ("/" in tool and not is_program))
-
-
-def _unknown_if(is_unknown: object) -> Step | None:
-    return Step.UNKNOWN if is_unknown else None
+    return not words or ("/" in tool and not is_program)
 
 
 def _calls_apt(text: str) -> bool:
