@@ -260,6 +260,7 @@ def test_an_install_stands_beside_its_update(before: str, after: str, files: Mak
         "RUN for p in a b; do npm install -g $p; done\n",
         "RUN npm ci || yarn install\n",
         "RUN echo $(pip install a)\n",
+        "ENV GEM_HOME=/gems\nRUN bundle install\nRUN bundle install --local\n",
         "RUN poetry install\nENV POETRY_CACHE_DIR=/x\n".replace("RUN poetry", "USER app\nRUN poetry"),
     ],
 )

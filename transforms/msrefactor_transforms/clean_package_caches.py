@@ -125,7 +125,8 @@ def _used_offline(view: View, layers: Layers, stage: int, fact: Fact) -> Refused
     for _, other in layers.later(stage, fact.index):
         for _, command, _ in commands_of(other):
             texts = [word.text for word in command.words] if command is not None else []
-            if "--offline" in texts or "--prefer-offline" in texts:
+            is_local = "--local" in texts and texts[0] == "bundle"
+            if is_local or "--offline" in texts or "--prefer-offline" in texts:
                 detail = f"line {other.line} installs out of the cache that line {fact.line} fills"
                 remedy = "let that step install by itself"
                 return Refused("install-mode", detail, (evidence_of(other.instruction, view.name),), remedy)

@@ -129,6 +129,8 @@ def _left(
         return None
     if any(word.text.partition("=")[0] in _MOVING_OPTIONS for word in rest):
         return None
+    if tool == "bundle" and any(word.text == "--local" for word in rest):
+        return None
     if any(word.text in ("--help", "-h", "--version", "-v") for word in rest[:1]):
         return None
     if entry.option and any(word.text == entry.option for word in rest):
