@@ -55,15 +55,17 @@ from msrefactor.tree import Stage
 from msrefactor_transforms.splitting import needs as wants_of
 from msrefactor_transforms.splitting.accounts import accounts_refusal
 from msrefactor_transforms.splitting.bases import with_values
-from msrefactor_transforms.splitting.joining import joined
+from msrefactor_transforms.splitting.gains import (
+    added_mb,
+    dropped_mb,
+    is_small,
+    nothing_to_gain,
+    weighed_by,
+)
+from msrefactor_transforms.splitting.joining import joined, plans_of
 from msrefactor_transforms.splitting.packages import bare_name, fate, removed_at_once, removed_packages
-from msrefactor_transforms.splitting.plan import Ecosystem, Level, SplitPlan, ecosystems, interpreters
+from msrefactor_transforms.splitting.plan import Level, SplitPlan, interpreters
 from msrefactor_transforms.splitting.slicing import Slices, split
-
-LEAST_SAVING_MB = 20.0
-LEAST_SAVING_SHARE = 0.1
-"""A split that saves less than both isn't worth a reader's time."""
-
 
 _BY_THE_CONTEXT = frozenset(["context-unknown", "need-not-found", "runtime-library", "unknown-artifact"])
 """Obstacles that the files of the context may lift."""
@@ -95,7 +97,7 @@ def _outcome(view: View) -> Outcome:
     unfit = _unfit(view, facts)
     if unfit is not None:
         return unfit
-    plans = _plans(view, facts)
+    plans = plans_of(view, facts)
     if not plans and _holds_build_tools(facts):
         opaque = _opaque(view, facts)
         if opaque is not None:
@@ -106,30 +108,12 @@ def _outcome(view: View) -> Outcome:
     if isinstance(chosen, Refused):
         return chosen
     most = chosen.saved_mb + _installed_mb(facts, chosen.build_packages)
-    if chosen.level is Level.SHARED and _is_small(most, facts):
-        return _nothing_to_gain(most)
+    if chosen.level is Level.SHARED and is_small(most, facts):
+        return nothing_to_gain(most)
     opaque = _opaque(view, facts)
     if opaque is not None:
         return opaque
     return _split(view, facts, chosen)
-
-
-def _plans(view: View, facts: StageFacts) -> list[tuple[Ecosystem, SplitPlan | Refused]]:
-    """Return what the languages say; a last resort is asked where none of them builds anything."""
-    for is_last_resort in (False, True):
-        asked = (one for one in ecosystems() if one.is_last_resort is is_last_resort)
-        plans = [(one, plan) for one in asked if (plan := one.plan(view, facts)) is not None]
-        if plans:
-            return plans
-    return []
-
-
-def _is_small(saved: float, facts: StageFacts) -> bool:
-    return saved < LEAST_SAVING_MB and saved < LEAST_SAVING_SHARE * (_size_mb(facts.base) or 1000.0)
-
-
-def _nothing_to_gain(saved: float) -> Unchanged:
-    return Unchanged(f"nothing to gain: a split would save about {max(saved, 0):.0f} MB")
 
 
 def _split(view: View, facts: StageFacts, plan: SplitPlan) -> Outcome:
@@ -152,9 +136,9 @@ def _split(view: View, facts: StageFacts, plan: SplitPlan) -> Outcome:
     slices = split(view, facts, plan, runtime, resolution.packages)
     if isinstance(slices, Refused):
         return slices
-    saved = plan.saved_mb + _dropped_mb(slices, runtime) - _added_mb(slices, runtime)
-    if _is_small(saved, facts):
-        return _nothing_to_gain(saved)
+    saved = plan.saved_mb + dropped_mb(slices.fates, runtime) - added_mb(slices.added, runtime)
+    if is_small(saved, facts):
+        return nothing_to_gain(saved)
     stages = (Stage(slices.builder), Stage(slices.runtime))
     result = view.dockerfile.with_stages(stages)
     final = stage_facts(result, stages[1], view.context, interpreters())
@@ -181,8 +165,8 @@ def _replaced(view: View, facts: StageFacts, plan: SplitPlan, runtime: BaseImage
     slices = split(view, facts, plan, runtime, ())
     if isinstance(slices, Refused):
         return slices
-    if _is_small(plan.saved_mb, facts):
-        return _nothing_to_gain(plan.saved_mb)
+    if is_small(plan.saved_mb, facts):
+        return nothing_to_gain(plan.saved_mb)
     change = Change(
         plan.reason,
         Risk.REVIEW if plan.assumptions else Risk.SAFE,
@@ -268,30 +252,12 @@ def _from(view: View, stage: Stage) -> Evidence:
     return evidence_of(stage.instructions[0], view.name)
 
 
-def _size_mb(base: BaseImage) -> float | None:
-    from msrefactor.knowledge.images import size_mb
-
-    return size_mb(base.reference.text)
-
-
-def _dropped_mb(slices: Slices, runtime: BaseImage) -> float:
-    """Return what the packages weigh that the final stage does without, in megabytes."""
-    release = _sized_release(runtime)
-    total = 0.0
-    for one in slices.fates:
-        if one.is_kept or one.is_removed_at_once:
-            continue
-        total += knowledge.installed_size_mb(one.name, release) or 1.0
-        total -= sum(knowledge.installed_size_mb(name, release) or 1.0 for name in one.runtime)
-    return total
-
-
 def _installed_mb(facts: StageFacts, build_packages: frozenset[str]) -> float:
     """Return what all packages weigh that only builds may need: the most that leaving them out can save."""
     release = facts.base.release or (facts.base.releases[-1] if facts.base.releases else "")
     removed = removed_packages(facts.facts)
     at_once = removed_at_once(facts.facts)
-    release = _weighed_by(facts.base, release)
+    release = weighed_by(facts.base, release)
     total = 0.0
     for _, effect in facts.effects():
         call = effect.detail
@@ -308,22 +274,6 @@ def _installed_mb(facts: StageFacts, build_packages: frozenset[str]) -> float:
             if name is None or not fate(name, facts.base, removed | build_packages).is_kept:
                 total += knowledge.installed_size_mb(name or "", release) or 50.0
     return total
-
-
-def _sized_release(base: BaseImage) -> str:
-    return _weighed_by(base, base.release or (base.releases[-1] if base.releases else ""))
-
-
-def _weighed_by(base: BaseImage, release: str) -> str:
-    """Return the release by which packages are weighed: others' compilers weigh about what Debian's do."""
-    if release in knowledge.RELEASES:
-        return release
-    return knowledge.RELEASES[0 if base.system == "debian" else -1]
-
-
-def _added_mb(slices: Slices, runtime: BaseImage) -> float:
-    release = _sized_release(runtime)
-    return sum(knowledge.installed_size_mb(package.name, release) or 1.0 for package in slices.added)
 
 
 TRANSFORM = Transform(

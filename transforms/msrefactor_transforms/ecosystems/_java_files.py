@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from msrefactor.code.java import SOURCE_ENDINGS, JavaNeeds, java_needs_of
 from msrefactor.code.needs import excerpt
+from msrefactor.context import BuildContext
 from msrefactor.facts import Role, Scope, StageFacts, is_under
 from msrefactor.model import Evidence, View
 from msrefactor_transforms.ecosystems._java_build import JvmBuild
@@ -99,14 +100,29 @@ def project_of(view: View, facts: StageFacts, builds: Sequence[JvmBuild]) -> Pro
                     settings.append(view.context.read_text(file) or "")
     needs = java_needs_of(view.context, tuple(sources))
     if needs.uses_desktop is None:
-        needs = replace(needs, uses_desktop=_draws(view, scripts))
+        needs = replace(needs, uses_desktop=_draws(view.context, scripts))
     return Project(folders, needs, bool(sources), "\n".join(settings))
 
 
-def _draws(view: View, scripts: Iterable[str]) -> Evidence | None:
+def project_beside(view: View) -> Project:
+    """Read the sources of a program that is built outside of the image: they lie in the context's folder."""
+    context, reader = view.context, view.context.project
+    if context.root is None or reader.root is None or not context.root.is_relative_to(reader.root):
+        return Project((), java_needs_of(context, ()), has_source=False)
+    inside = context.root.relative_to(reader.root).as_posix()
+    files = [file for file in reader.files("" if inside == "." else inside) if not _is_test(file)]
+    sources = [file for file in files if file.endswith(SOURCE_ENDINGS)]
+    needs = java_needs_of(reader, tuple(sources))
+    if needs.uses_desktop is None:
+        scripts = (file for file in files if posixpath.basename(file) in _SCRIPTS)
+        needs = replace(needs, uses_desktop=_draws(reader, scripts))
+    return Project((), needs, bool(sources))
+
+
+def _draws(context: BuildContext, scripts: Iterable[str]) -> Evidence | None:
     """Return the line of a build script that names a library which draws with AWT."""
     for file in scripts:
-        for line, text in enumerate((view.context.read_text(file) or "").splitlines(), 1):
+        for line, text in enumerate((context.read_text(file) or "").splitlines(), 1):
             if _DRAWING.search(text):
                 return Evidence(file, line, excerpt(text))
     return None

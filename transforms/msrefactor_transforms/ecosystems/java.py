@@ -24,9 +24,9 @@ from msrefactor_transforms.ecosystems import (
     _jvm_compilers,
     _sbt_commands,
 )
-from msrefactor_transforms.ecosystems._java_base import BUILD_COMMANDS, Base, final_base
+from msrefactor_transforms.ecosystems._java_base import BUILD_COMMANDS, Base, final_base, java_of
 from msrefactor_transforms.ecosystems._java_build import JvmBuild, JvmOutput
-from msrefactor_transforms.ecosystems._java_files import Project, project_of, run_time_files
+from msrefactor_transforms.ecosystems._java_files import Project, project_beside, project_of, run_time_files
 from msrefactor_transforms.ecosystems._java_starts import Launches, Named, launches
 from msrefactor_transforms.splitting.needs import wanted
 from msrefactor_transforms.splitting.plan import Artifact, Ecosystem, SplitPlan
@@ -94,6 +94,33 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         evidence=base.evidence,
         reason=_reason(base, outputs),
         saved_mb=base.saved_mb + max(build.downloads_mb for build in builds),
+    )
+
+
+def runs_on(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
+    """Return which image of Java runs a program for which nothing more is built."""
+    if java_of(facts.base.reference.text) is None or facts.base.variant == "jre":
+        return None
+    builds = [effect.detail for _, effect in facts.effects() if isinstance(effect.detail, JvmBuild)]
+    starts = launches(view, facts)
+    project = project_of(view, facts, builds) if builds else project_beside(view)
+    base = final_base(view, facts, builds, project, starts)
+    if isinstance(base, Refused):
+        return base
+    assumptions = base.assumptions
+    if not project.has_source:
+        assumptions = (*assumptions, f"the program, whose source isn't here, needs no more than {base.image}")
+    return SplitPlan(
+        ecosystem="java",
+        level=base.level,
+        runtime_image=base.image,
+        builder_image=base.builder,
+        packages=base.packages,
+        code=project.needs.code,
+        assumptions=assumptions,
+        evidence=base.evidence,
+        reason=base.why,
+        saved_mb=base.saved_mb,
     )
 
 
@@ -315,4 +342,5 @@ ECOSYSTEM = Ecosystem(
         "eclipse-temurin maven gradle openjdk amazoncorretto clojure sbtscala/scala-sbt hseeberger/scala-sbt "
         "nightscape/scala-mill".split()
     ),
+    runs_on=runs_on,
 )

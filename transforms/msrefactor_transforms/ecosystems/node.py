@@ -71,11 +71,10 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     local = [(f, e, d) for f, e, d in entries if isinstance(d, NodeInstall) and not d.is_global]
     if not local:
         return None
-    base = facts.base
-    if base.system == "unknown":
+    if facts.base.system == "unknown":
         return Refused(
             "base-unknown",
-            f"nothing is known about {base.reference.text}",
+            f"nothing is known about {facts.base.reference.text}",
             (evidence_of(facts.facts[0].instruction, view.name),),
         )
     if not view.context.known:
@@ -94,7 +93,70 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     obstacle = development(programs) or _kept_elsewhere(facts, local, packages_at, programs)
     if obstacle is not None:
         return obstacle
-    sources = code = source_needs(view, facts)
+    sources = source_needs(view, facts)
+    based = _based(view, facts, packages_at, programs, sources)
+    if isinstance(based, Refused):
+        return based
+    code, runtime = based.code, based.runtime_image
+    shared = globals_of(facts, frozenset(posixpath.basename(name) for name, _ in code.commands))
+    if shared.refusal is not None:
+        return shared.refusal
+    installed = installed_packages(view, tuple(packages_at.values()))
+    framework = framework_server(view, facts, package, folder, programs, sources)
+    pruned = Pruning()
+    if framework.has_packages:
+        pruned = pruning(view, facts, package, local, programs, code, is_bundled=framework.is_bundled)
+    own = set(package.dependencies) | set(package.dev_dependencies) | set(package.optional)
+    return replace(
+        based,
+        artifacts=(*shared.artifacts, *framework.artifacts),
+        replayed=shared.replayed,
+        unneeded=shared.unneeded | framework.unneeded | _idle_links(facts, code),
+        removed=framework.removed,
+        assumptions=framework.assumptions,
+        build_epilogue=pruned.epilogue,
+        edits=pruned.edits,
+        build_packages=build_packages(facts, code, tuple(installed), tuple(packages_at.values())),
+        dropped=framework.dropped or compiled_sources(view, facts, entries, programs, code),
+        build_files=build_files(view, facts, folder, programs),
+        provides=lambda command: _provided(command, own, folder),
+        reason="install and build in a builder stage"
+        + (", without devDependencies in the end" if pruned.saved_mb else "")
+        + (f", without the caches of {framework.what}'s build" if framework.removed else "")
+        + (f", with nothing but what {framework.what}'s server needs" if framework.dropped else "")
+        + f"; the final stage starts from {runtime}",
+        saved_mb=based.saved_mb + pruned.saved_mb + framework.saved_mb,
+    )
+
+
+def runs_on(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
+    """Return which image of Node runs a program for which nothing more is built."""
+    if facts.base.family != "node":
+        return None
+    installs = [e.detail for _, e in facts.effects() if isinstance(e.detail, NodeInstall)]
+    folders = dict.fromkeys(i.folder for i in installs if not i.is_global)
+    packages_at = {folder: found for folder in folders if (found := package_at(folder, facts.end))}
+    if len(packages_at) < len(folders):
+        return Refused("context-unknown", "package.json of what is installed can't be seen")
+    for fact in facts.facts:
+        for placed in fact.placed if not packages_at else ():
+            files = view.context.files(placed.source) if placed.is_folder else (placed.source,)
+            native = next((path for path in files if path.endswith((".node", ".so"))), None)
+            if native is not None:
+                return Refused("runtime-library", f"which libraries {native} needs isn't known")
+    programs = tuple(started(view, facts, packages_at))
+    return development(programs) or _based(view, facts, packages_at, programs, source_needs(view, facts))
+
+
+def _based(
+    view: View,
+    facts: StageFacts,
+    packages_at: Mapping[str, NodePackage],
+    programs: Sequence[tuple[tuple[str, ...], Evidence]],
+    code: CodeNeeds,
+) -> SplitPlan | Refused:
+    """Return the final stage's base, and what the installed packages need on it."""
+    base = facts.base
     installed = installed_packages(view, tuple(packages_at.values()))
     level, runtime = slim_base(facts, "node")
     if base.family != "node" and all(
@@ -123,38 +185,13 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         libraries.extend(RuntimePackage(library, evidence, f"{name} loads it") for library in names or ())
         if is_less:
             commands.extend((command, evidence) for command in native.commands)
-    code = replace(code, commands=(*code.commands, *commands))
-    shared = globals_of(facts, frozenset(posixpath.basename(name) for name, _ in code.commands))
-    if shared.refusal is not None:
-        return shared.refusal
-    framework = framework_server(view, facts, package, folder, programs, sources)
-    pruned = Pruning()
-    if framework.has_packages:
-        pruned = pruning(view, facts, package, local, programs, code, is_bundled=framework.is_bundled)
-    own = set(package.dependencies) | set(package.dev_dependencies) | set(package.optional)
     return SplitPlan(
         ecosystem="node",
         level=level,
         runtime_image=runtime,
-        artifacts=(*shared.artifacts, *framework.artifacts),
-        replayed=shared.replayed,
-        unneeded=shared.unneeded | framework.unneeded | _idle_links(facts, code),
-        removed=framework.removed,
-        assumptions=framework.assumptions,
-        build_epilogue=pruned.epilogue,
-        edits=pruned.edits,
         packages=tuple(libraries),
-        build_packages=build_packages(facts, code, tuple(installed), tuple(packages_at.values())),
-        code=code,
-        dropped=framework.dropped or compiled_sources(view, facts, entries, programs, code),
-        build_files=build_files(view, facts, folder, programs),
-        provides=lambda command: _provided(command, own, folder),
-        reason="install and build in a builder stage"
-        + (", without devDependencies in the end" if pruned.saved_mb else "")
-        + (f", without the caches of {framework.what}'s build" if framework.removed else "")
-        + (f", with nothing but what {framework.what}'s server needs" if framework.dropped else "")
-        + f"; the final stage starts from {runtime}",
-        saved_mb=saved_by_base(view, facts, runtime) + pruned.saved_mb + framework.saved_mb,
+        code=replace(code, commands=(*code.commands, *commands)),
+        saved_mb=saved_by_base(view, facts, runtime),
     )
 
 
@@ -290,4 +327,5 @@ ECOSYSTEM = Ecosystem(
     images=frozenset({"node", "bun"}),
     code=source_needs,
     spared=spared,
+    runs_on=runs_on,
 )

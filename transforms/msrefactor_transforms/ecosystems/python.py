@@ -9,14 +9,14 @@ docker-library's Dockerfiles of the python images.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from msrefactor.code.needs import EMPTY, CodeNeeds
 from msrefactor.contract import evidence_of
-from msrefactor.facts import StageFacts
+from msrefactor.facts import Effect, Fact, StageFacts
 from msrefactor.model import Evidence, Refused, View
-from msrefactor_transforms.ecosystems._python_commands import interpret
+from msrefactor_transforms.ecosystems._python_commands import Install, interpret
 from msrefactor_transforms.ecosystems._python_environment import environment_of, installs_of, is_tools_only
 from msrefactor_transforms.ecosystems._python_repair import missing
 from msrefactor_transforms.knowledge.native import python_native
@@ -44,8 +44,45 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         )
     if any("conda" in effect.tool for _, effect in facts.effects()):
         return Refused("install-mode", "conda environments are installed")
+    based = _based(view, facts, installs, code)
+    if isinstance(based, Refused):
+        return based
+    environment = environment_of(view, facts, real)
+    if isinstance(environment, Refused):
+        return environment
+    manifests = {file for _, _, install in installs for file in install.files if not file.endswith("/")}
+    unread = build_files(view, facts, manifests | _installer_binaries(view, facts))
+    return replace(
+        based,
+        build_prelude=environment.prelude,
+        prelude_before=environment.before,
+        runtime_prelude=environment.runtime_prelude,
+        artifacts=environment.artifacts,
+        edits=environment.edits or {},
+        provides=environment.provides,
+        build_files=unread,
+        reason=f"install the packages in a builder stage; the final stage starts from {based.runtime_image}",
+    )
+
+
+def runs_on(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
+    """Return which image of Python runs a program for which nothing more is built."""
+    if facts.base.family != "python":
+        return None
+    compiled = next((path for path in _placed_files(view, facts) if path.endswith(".so")), None)
+    if compiled is not None:
+        return Refused("runtime-library", f"which libraries {compiled} needs isn't known")
+    return _based(view, facts, installs_of(facts), code_needs(view, facts))
+
+
+def _based(
+    view: View, facts: StageFacts, installs: Sequence[tuple[Fact, Effect, Install]], code: CodeNeeds
+) -> SplitPlan | Refused:
+    """Return the final stage's base, and what the installed packages need on it."""
+    base = facts.base
     level, runtime = slim_base(facts, "python")
     names = [pair for _, _, install in installs for pair in install.names]
+    real = [entry for entry in installs if not is_tools_only(entry[2], code)]
     if level is Level.SLIM:
         unreadable = [text for _, _, install in real for text in install.unknown]
         unseen = [text for text in unreadable if text.endswith("which isn't in the build context")]
@@ -73,25 +110,12 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
     code = replace(code, commands=(*code.commands, *commands))
     if level is Level.SLIM and "tkinter" in code.imports:
         return Refused("need-not-found", "tkinter needs Tk, which slim images lack")
-    environment = environment_of(view, facts, real)
-    if isinstance(environment, Refused):
-        return environment
-    manifests = {file for _, _, install in installs for file in install.files if not file.endswith("/")}
-    unread = build_files(view, facts, manifests | _installer_binaries(view, facts))
     return SplitPlan(
         ecosystem="python",
         level=level,
         runtime_image=runtime,
-        build_prelude=environment.prelude,
-        prelude_before=environment.before,
-        runtime_prelude=environment.runtime_prelude,
-        artifacts=environment.artifacts,
-        edits=environment.edits or {},
         packages=tuple(packages),
         code=code,
-        provides=environment.provides,
-        build_files=unread,
-        reason=f"install the packages in a builder stage; the final stage starts from {runtime}",
         saved_mb=saved_by_base(view, facts, runtime),
     )
 
@@ -102,14 +126,18 @@ def code_needs(view: View, facts: StageFacts) -> CodeNeeds:
         return EMPTY
     from msrefactor.code.python import python_needs_of
 
-    sources: list[str] = []
+    sources = dict.fromkeys(path for path in _placed_files(view, facts) if path.endswith(".py"))
+    return python_needs_of(view.context, tuple(sources))
+
+
+def _placed_files(view: View, facts: StageFacts) -> Iterator[str]:
+    """Yield the files of the context that are copied into the stage."""
     for fact in facts.facts:
         for placed in fact.placed:
             if placed.is_folder:
-                sources.extend(f for f in view.context.files(placed.source) if f.endswith(".py"))
-            elif placed.source.endswith(".py"):
-                sources.append(placed.source)
-    return python_needs_of(view.context, tuple(dict.fromkeys(sources)))
+                yield from view.context.files(placed.source)
+            else:
+                yield placed.source
 
 
 def build_files(view: View, facts: StageFacts, manifests: Iterable[str]) -> frozenset[str]:
@@ -155,4 +183,6 @@ _PROGRAMS = frozenset(
     "litestar granian poetry pipenv uv".split()
 )
 
-ECOSYSTEM = Ecosystem("python", interpret, plan, missing, programs=_PROGRAMS, code=code_needs)
+ECOSYSTEM = Ecosystem(
+    "python", interpret, plan, missing, programs=_PROGRAMS, code=code_needs, runs_on=runs_on
+)

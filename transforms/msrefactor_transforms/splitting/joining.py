@@ -31,6 +31,16 @@ SUPERVISORS = frozenset(
 Plans = Sequence[tuple[Ecosystem, SplitPlan | Refused]]
 
 
+def plans_of(view: View, facts: StageFacts) -> Plans:
+    """Return what the languages say; a last resort is asked where none of them builds anything."""
+    for is_last_resort in (False, True):
+        asked = (one for one in ecosystems() if one.is_last_resort is is_last_resort)
+        plans = [(one, plan) for one in asked if (plan := one.plan(view, facts)) is not None]
+        if plans:
+            return plans
+    return []
+
+
 def joined(view: View, facts: StageFacts, plans: Plans) -> SplitPlan | Refused:
     """Return the one plan for a stage that several ecosystems have a part in."""
     for _, plan in plans:

@@ -168,6 +168,10 @@ def _no_code(view: View, facts: StageFacts) -> CodeNeeds:
     return EMPTY
 
 
+def _not_asked(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Ecosystem:
     """A language's knowledge: what its commands do, and what a running program of it needs."""
@@ -191,6 +195,9 @@ class Ecosystem:
     """What the source of this language in the image uses at run time, whatever is built of it."""
     spared: Callable[[View, StageFacts, CodeNeeds], Spared] = _nothing_spared
     """What the final stage does without where nothing of it is started; `code` is what the others use."""
+    runs_on: Callable[[View, StageFacts], SplitPlan | Refused | None] = _not_asked
+    """The base, packages and code of a plan for a stage whose programs of this language were built elsewhere,
+    or not at all. None: the stage's base isn't one of this language's."""
     is_last_resort: bool = False
     """Whether it knows tools that all languages use (`make`): the others are asked first, and its plan
     counts only where no other has one."""

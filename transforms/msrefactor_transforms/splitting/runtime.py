@@ -806,6 +806,16 @@ def _with_packages(
     """Return the final stage with more packages: in the author's own list, or in a RUN of their own."""
     if not names:
         return arranged
+    made = question.instruction(
+        install_run(question.facts.base, names, lower=arranged[0].keyword_text.islower())
+    )
+    return with_installed(arranged, names, made, question.newline)
+
+
+def with_installed(
+    arranged: list[Instruction], names: Sequence[str], made: Instruction, newline: str
+) -> list[Instruction]:
+    """Return a stage that installs more packages: in the author's own list, or by the RUN that is `made`."""
     for index, instruction in enumerate(arranged):
         if instruction.keyword == "USER":
             break
@@ -823,10 +833,8 @@ def _with_packages(
         "SHELL",
     ):
         at += 1
-    lower = arranged[0].keyword_text.islower()
-    made = question.instruction(install_run(question.facts.base, names, lower=lower))
     if at < len(arranged) and has_blank_line(arranged[at]):
-        made = made.with_leading(question.newline)
+        made = made.with_leading(newline)
     arranged.insert(at, made)
     return arranged
 
