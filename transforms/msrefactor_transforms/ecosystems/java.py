@@ -103,7 +103,9 @@ def runs_on(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         return None
     builds = [effect.detail for _, effect in facts.effects() if isinstance(effect.detail, JvmBuild)]
     starts = launches(view, facts)
-    project = project_of(view, facts, builds) if builds else project_beside(view)
+    project = project_of(view, facts, builds)
+    if not project.has_source:
+        project = project_beside(view)
     base = final_base(view, facts, builds, project, starts)
     if isinstance(base, Refused):
         return base
