@@ -18,7 +18,7 @@ from msrefactor.context import BuildContext
 from msrefactor.diff import unified_diff
 from msrefactor.model import Changed, Result, Settings
 from msrefactor.parse import parse
-from msrefactor.pipeline import refactor_text
+from msrefactor.pipeline import refactor_text, transforms
 from msrefactor.source import encode
 
 FILES: Mapping[str, str] = {
@@ -224,7 +224,8 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> BuildContext:
 
 
 def split(text: str, context: BuildContext, unsafe: bool = False) -> Result:
-    return refactor_text(text, Path("Dockerfile"), context, (), Settings(unsafe=unsafe))
+    select = frozenset({"split-stages", "restore-artifacts"})
+    return refactor_text(text, Path("Dockerfile"), context, (), Settings(unsafe=unsafe, select=select))
 
 
 # ------------------------------------------- what an image's configuration is, by BuildKit's parser alone
@@ -324,6 +325,25 @@ def test_every_split_keeps_what_the_file_says(text: str, context: BuildContext) 
 @given(text=dockerfiles())
 def test_every_unsafe_split_keeps_what_the_file_says(text: str, context: BuildContext) -> None:
     assert_good(text, split(text, context, unsafe=True), context, unsafe=True)
+
+
+@pytest.mark.parametrize("unsafe", [False, True])
+@settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=dockerfiles())
+def test_all_transforms_together_keep_what_the_file_says(
+    unsafe: bool, text: str, context: BuildContext
+) -> None:
+    every = frozenset(transform.name for transform in transforms()) - {"ignore-context"}
+    chosen = Settings(unsafe=unsafe, select=every)
+    result = refactor_text(text, Path("Dockerfile"), context, (), chosen)
+    assert result.internal_error is None, f"{result.internal_error}\n{text}"
+    after = result.after
+    workdir = "/go" if "golang" in text else "/"
+    final = after[after.lower().rindex("from ") :]
+    assert configuration(text, workdir) == configuration(after, "/go" if "golang" in final else "/"), after
+    again = refactor_text(after, Path("Dockerfile"), context, (), chosen)
+    assert again.internal_error is None, f"{again.internal_error}\n{after}"
+    assert again.after == after
 
 
 @settings(max_examples=25, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
