@@ -32,10 +32,14 @@ class Needed:
     """Folders that have to exist, whatever lies in them."""
     overlaid: set[str] = field(default_factory=set)
     """What the commands fill and another checkout's COPY would put its own state over."""
+    made: set[str] = field(default_factory=set)
+    """What the commands wrote."""
 
     def copy(self) -> Needed:
         """Return a copy that later commands don't change."""
-        return Needed(dict(self.files), dict(self.folders), set(self.places), set(self.overlaid))
+        return Needed(
+            dict(self.files), dict(self.folders), set(self.places), set(self.overlaid), set(self.made)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,8 @@ def _crossing(
                 needed.folders.setdefault(path)
             elif brought.covers(path) or brought.is_folder(path):
                 return _reads_source(name)
+            elif known is None and brought.may_bring(path) and not _is_made(path, needed):
+                return _reads_source(name)  # what isn't here may be there in another checkout
     for path in _started(effect, command, scope):
         if brought.is_file(path):
             needed.files.setdefault(path)
@@ -117,6 +123,10 @@ def _crossing(
         detail = f"`{name}` is given a pattern that matches files of the copied folder"
         return Refused("install-mode", detail, remedy="name the files one by one")
     return _written(effect, command, scope, brought, needed)
+
+
+def _is_made(path: str, needed: Needed) -> bool:
+    return any(is_under(path, made) for made in needed.made)
 
 
 def _name(effect: Effect, command: Command | None) -> str:
@@ -190,6 +200,7 @@ def _written(
     if redirected is None:
         return Refused("opaque-step", "a redirection to a path that isn't known")
     writes = (*known.writes, *redirected) if known is not None else (*effect.writes, *effect.appends)
+    needed.made.update(writes)
     for path in (*writes, *effect.removes):
         is_made_twice = effect.tool == "mkdir" and path not in effect.removes
         if is_made_twice and (brought.covers(path) or brought.is_folder(path)) and _is_plain(command):
