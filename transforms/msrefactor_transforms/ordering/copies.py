@@ -82,7 +82,12 @@ def is_source(fact: Fact) -> bool:
         return False
     if any(_belongs_to_system(path) for placed in fact.placed for path in _tops(fact, placed.destination)):
         return False
-    return any(placed.is_folder or placed.source.endswith(_SOURCES) for placed in fact.placed)
+    return any(
+        any(file.endswith(_SOURCES) for file in fact.scope.context.files(placed.source))
+        if placed.is_folder and placed.source
+        else placed.is_folder or placed.source.endswith(_SOURCES)
+        for placed in fact.placed
+    )
 
 
 def _tops(fact: Fact, destination: str) -> Iterable[str]:
