@@ -45,12 +45,12 @@ class Left:
 def caches_left(fact: Fact) -> tuple[Left, ...]:
     """Return the caches that a RUN leaves in its layer, one per command where an option avoids it."""
     left: dict[tuple[str, int], Left] = {}
-    for position, command, scope, removed in _commands(fact):
+    for position, command, scope, removed in commands_with_scope(fact):
         if command is None:
             left = {k: one for k, one in left.items() if not _is_removed(one.entry, removed, fact)}
             continue
         words = unwrapped(command.words, scope)
-        called = _called(words, scope)
+        called = called_tool(words, scope)
         left = {k: one for k, one in left.items() if not _is_removed(one.entry, removed, fact)}
         if called is None:
             continue
@@ -63,7 +63,8 @@ def caches_left(fact: Fact) -> tuple[Left, ...]:
     return tuple(left.values())
 
 
-def _commands(fact: Fact) -> Iterator[tuple[int, Command | None, Scope, tuple[str, ...]]]:
+def commands_with_scope(fact: Fact) -> Iterator[tuple[int, Command | None, Scope, tuple[str, ...]]]:
+    """Yield the commands of a RUN: the item's position, what holds there, and what the command removes."""
     cwd = fact.scope.cwd
     for position, one in enumerate(fact.items):
         commands = one.item.commands if one.item is not None else ()
@@ -78,7 +79,7 @@ def _commands(fact: Fact) -> Iterator[tuple[int, Command | None, Scope, tuple[st
                 cwd = effect.reads[0]
 
 
-def _called(words: Sequence[Word], scope: Scope) -> tuple[str, list[Word]] | None:
+def called_tool(words: Sequence[Word], scope: Scope) -> tuple[str, list[Word]] | None:
     """Return the tool that is run, without its version, and the words behind it."""
     values = [scope.value(word) for word in words]
     if not values or values[0] is None:
@@ -93,7 +94,8 @@ def _called(words: Sequence[Word], scope: Scope) -> tuple[str, list[Word]] | Non
     return bare.removesuffix(".phar"), rest
 
 
-def _operands(words: Sequence[Word]) -> list[Word]:
+def operand_words(words: Sequence[Word]) -> list[Word]:
+    """Return the words that are neither options nor values of options."""
     found: list[Word] = []
     rest = list(words)
     while rest:
@@ -107,7 +109,7 @@ def _operands(words: Sequence[Word]) -> list[Word]:
 
 
 def _cleans(entry: PackageCache, tool: str, rest: Sequence[Word], scope: Scope) -> bool:
-    first = next((scope.value(word) for word in _operands(rest)), None)
+    first = next((scope.value(word) for word in operand_words(rest)), None)
     return tool in entry.tools and first in entry.cleans
 
 
@@ -119,10 +121,10 @@ def _left(
     if entry is None or command.is_substituted:
         return None
     if entry.name == "yarn":
-        entry = _yarn(fact, scope)
+        entry = yarn_of(fact, scope)
     if entry is None:
         return None
-    operands = _operands(rest)
+    operands = operand_words(rest)
     texts = [scope.value(word) or "" for word in operands]
     action = _action(entry, operands, texts)
     if action is None and not ("" in entry.actions and not operands):
@@ -190,7 +192,7 @@ def _gems(fact: Fact, position: int) -> str:
     return ""
 
 
-def _yarn(fact: Fact, scope: Scope) -> PackageCache | None:
+def yarn_of(fact: Fact, scope: Scope) -> PackageCache | None:
     """Return which yarn it is; None: it isn't known, or its programs are read out of the cache."""
     if not fact.scope.context.known:
         return None
@@ -219,10 +221,10 @@ def _expanded(entry: PackageCache, fact: Fact) -> tuple[str, ...]:
 
 def cleaned_by(fact: Fact, entry: PackageCache) -> bool:
     """Whether a RUN removes a cache that an earlier one left."""
-    for _, command, scope, removed in _commands(fact):
+    for _, command, scope, removed in commands_with_scope(fact):
         if _is_removed(entry, removed, fact):
             return True
-        called = _called(unwrapped(command.words, scope), scope) if command is not None else None
+        called = called_tool(unwrapped(command.words, scope), scope) if command is not None else None
         if called is not None and _cleans(entry, called[0], called[1], scope):
             return True
     return False

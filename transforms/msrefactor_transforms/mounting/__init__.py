@@ -1,0 +1,1 @@
+"""What mount-package-cache knows: which caches a RUN fills, where they lie, and who needs them later."""

@@ -1,0 +1,70 @@
+"""Whose cache it is: the number and the home of the user that a RUN runs as."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from msrefactor.facts import Fact
+from msrefactor_transforms.cleaning.layers import Layers, commands_of
+
+_MAKERS = frozenset({"useradd", "adduser", "usermod"})
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The user of a RUN, with as much as a mount has to know."""
+
+    home: str
+    fields: str = ""
+    """What goes into the mount: empty for root."""
+
+
+def owner_of(layers: Layers, stage: int, fact: Fact) -> Owner | None:
+    """Return the user of a RUN; None: the number or the home isn't known."""
+    scope = fact.scope
+    name, _, group = scope.user.partition(":")
+    home = scope.variables.get("HOME")
+    if name in ("root", "0", ""):
+        return Owner(home or "/root")
+    if not name.isdigit():
+        home = home or scope.homes.get(name)
+        number = _number(layers, stage, fact, name)
+    else:
+        number = name
+    if not number or not home or not home.startswith("/"):
+        return None
+    if group and not group.isdigit():
+        group = ""
+    return Owner(home, f",uid={number}" + (f",gid={group}" if group else ""))
+
+
+def _number(layers: Layers, stage: int, fact: Fact, name: str) -> str:
+    """Return the number that an earlier command, or the image, gives to a user; empty: it isn't known."""
+    found = ""
+    for earlier in facts_before(layers, stage, fact):
+        for _, command, _ in commands_of(earlier):
+            if command is None or command.name not in _MAKERS or not command.words:
+                continue
+            texts = [word.literal for word in command.words]
+            if name not in texts[1:]:
+                continue
+            options = [n for n, text in enumerate(texts) if text in ("-u", "--uid")]
+            value = texts[options[0] + 1] if options and options[0] + 1 < len(texts) else None
+            if command.name != "usermod" or options:
+                found = value if value is not None and value.isdigit() else ""
+    if not found and name == "node" and fact.scope.base.family == "node":
+        return "1000"
+    return found
+
+
+def facts_before(layers: Layers, stage: int, fact: Fact) -> Iterator[Fact]:
+    """Yield what a RUN builds on, in order."""
+    chain = [stage]
+    while (parent := layers.parents[chain[0]]) is not None:
+        chain.insert(0, parent)
+    for index in chain:
+        for other in layers.stages[index].facts:
+            if index == stage and other.index >= fact.index:
+                return
+            yield other
