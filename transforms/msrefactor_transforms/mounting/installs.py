@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from msrefactor.commands import PackageCall
@@ -16,7 +16,7 @@ from msrefactor_transforms.cleaning.caches import called_tool, commands_with_sco
 from msrefactor_transforms.cleaning.layers import Layers, commands_of
 from msrefactor_transforms.cleaning.lists import Step, apt_steps, lists_of
 from msrefactor_transforms.knowledge.package_caches import PackageCache, package_caches
-from msrefactor_transforms.mounting.owners import Owner, owner_of
+from msrefactor_transforms.mounting.owners import Owner, facts_before, owner_of
 
 PURE = ("pip", "uv", "npm", "yarn")
 """What is missing in their caches is downloaded again, and nothing else ever reads them."""
@@ -61,9 +61,11 @@ def installs_of(layers: Layers, stage: int, fact: Fact, file: str) -> Installs |
     found = Installs(fact)
     emptying: list[tuple[int, str]] = []
     details: list[Why] = []
-    for position, command, scope, _ in commands_with_scope(fact):
+    for position, command, outer, _ in commands_with_scope(fact):
         if command is None or command.is_substituted:
             continue
+        item = fact.items[position].scope or outer
+        scope = replace(outer, variables={**item.variables, **_own(fact, outer)})
         words = unwrapped(command.words, scope)
         called = called_tool(words, scope)
         entry = _entry(fact, called[0], scope) if called is not None else None
@@ -86,6 +88,26 @@ def installs_of(layers: Layers, stage: int, fact: Fact, file: str) -> Installs |
         evidence = (evidence_of(fact.instruction, file),)
         found.obstacle = Refused("install-mode", f"line {fact.line}: {detail}", evidence, remedy)
     return found
+
+
+def _own(fact: Fact, scope: Scope) -> Mapping[str, str]:
+    """Return the variables that a command sets for itself."""
+    before = fact.scope.variables
+    return {name: value for name, value in scope.variables.items() if before.get(name) != value}
+
+
+_PLACES = ("HOME", "XDG_CACHE_HOME", "GOPATH", "GOMODCACHE", "CARGO_HOME")
+
+
+def _configured(layers: Layers, stage: int, fact: Fact, entry: PackageCache) -> bool:
+    """Whether a command sets where a manager has its cache, or that it has none."""
+    for other in (*facts_before(layers, stage, fact), fact):
+        for _, command, _ in commands_of(other):
+            texts = [word.text.lower() for word in command.words] if command is not None else []
+            named = any(posixpath.basename(text) in entry.tools for text in texts)
+            if named and ("config" in texts or "-w" in texts) and any("cache" in text for text in texts):
+                return True
+    return False
 
 
 def _entry(fact: Fact, tool: str, scope: Scope) -> PackageCache | None:
@@ -143,6 +165,11 @@ def _read(
             return [(f"with `{word.text}` {name} doesn't use its usual cache", "take the option out")]
     if name == "uv" and scope.variables.get("UV_LINK_MODE") == "symlink":
         return [("with UV_LINK_MODE=symlink what is installed lives in the cache", "take the variable out")]
+    chosen = [key for key in (*_PLACES, *entry.moved_by, *entry.no_cache) if key in scope.arguments]
+    if chosen:
+        return [(f"whoever builds may set {chosen[0]}", "set it with ENV, to a fixed value")]
+    if _configured(layers, stage, found.fact, entry):
+        return [(f"a command configures the cache of {name}", "leave the cache where it usually is")]
     settings = _settings(name, rest, scope)
     if settings:
         return [(settings, "leave the cache where it usually is")]
@@ -174,13 +201,25 @@ def _read(
 
 def _settings(name: str, rest: Sequence[Word], scope: Scope) -> str:
     """Return why the settings of the project may move the cache; empty: they don't."""
-    files = {"npm": (".npmrc",), "yarn": (".yarnrc", ".npmrc"), "uv": ("uv.toml", "pyproject.toml")}
-    marks = {"npm": ("cache",), "yarn": ("cache-folder", "offline-mirror"), "uv": ("cache-dir", "no-cache")}
+    files = {
+        "pip": ("/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf"),
+        "npm": (".npmrc", "~/.npmrc"),
+        "yarn": (".yarnrc", "~/.yarnrc"),
+        "uv": ("uv.toml", "pyproject.toml"),
+    }
+    marks = {
+        "pip": ("cache",),
+        "npm": ("cache",),
+        "yarn": ("cache-folder", "offline-mirror"),
+        "uv": ("cache-dir", "no-cache"),
+    }
     paths = [scope.path(file) for file in files.get(name, ())]
     if name == "maven":
         paths = [scope.path(word.text) for word in rest if word.text.endswith(".xml")]
-        paths += [scope.path(f"~/.m2/{file}") for file in ("settings.xml",)]
-        paths += [scope.path(".mvn/maven.config")]
+        paths += [scope.path(file) for file in ("~/.m2/settings.xml", ".mvn/maven.config", ".mvn/jvm.config")]
+        for variable in ("MAVEN_OPTS", "MAVEN_ARGS", "MAVEN_CLI_OPTS"):
+            if "repo.local" in scope.variables.get(variable, ""):
+                return f"{variable} sets where maven has its repository"
         marks = {"maven": ("localRepository", "repo.local")}
     for path in paths:
         text = scope.read(path)

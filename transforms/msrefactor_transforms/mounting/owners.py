@@ -25,6 +25,9 @@ def owner_of(layers: Layers, stage: int, fact: Fact) -> Owner | None:
     scope = fact.scope
     name, _, group = scope.user.partition(":")
     home = scope.variables.get("HOME")
+    users = [other.instruction.text for other in facts_before(layers, stage, fact) if other.keyword == "USER"]
+    if users and "$" in users[-1]:
+        return None  # whoever builds may choose another one
     if name in ("root", "0", ""):
         return Owner(home or "/root")
     if not name.isdigit():
@@ -41,7 +44,7 @@ def owner_of(layers: Layers, stage: int, fact: Fact) -> Owner | None:
 
 def _number(layers: Layers, stage: int, fact: Fact, name: str) -> str:
     """Return the number that an earlier command, or the image, gives to a user; empty: it isn't known."""
-    found = ""
+    found = "1000" if name == "node" and fact.scope.base.family == "node" else ""
     for earlier in facts_before(layers, stage, fact):
         for _, command, _ in commands_of(earlier):
             if command is None or command.name not in _MAKERS or not command.words:
@@ -53,8 +56,6 @@ def _number(layers: Layers, stage: int, fact: Fact, name: str) -> str:
             value = texts[options[0] + 1] if options and options[0] + 1 < len(texts) else None
             if command.name != "usermod" or options:
                 found = value if value is not None and value.isdigit() else ""
-    if not found and name == "node" and fact.scope.base.family == "node":
-        return "1000"
     return found
 
 
