@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from msrefactor.facts import Effect, Role, Scope, is_under
 from msrefactor.model import Refused
 from msrefactor.shell import Command
+from msrefactor_transforms.ecosystems._go_installs import of_download
 
 _VALUES = frozenset(
     "-o -p -ldflags -gcflags -asmflags -tags -mod -modfile -overlay -pkgdir -toolexec -buildmode "
@@ -76,9 +77,15 @@ def _go(words: list[str | None], scope: Scope) -> Effect | None:
     if action == "get" and _get_installs(rest, scope):
         return _build("install", [word for word in rest if word not in ("-u", "-v", "-t")], scope)
     if action == "mod":
-        if rest[:1] in (["download"], ["verify"]) and not has_local_modules(scope):
-            reads = tuple(p for p in (scope.path("go.mod"), scope.path("go.sum")) if scope.is_file(p))
-            return Effect(Role.BUILD, tool="go", reads=reads, reads_only=True, why="downloads modules")
+        if rest[:1] in (["download"], ["verify"]):
+            known = of_download(rest[1:], scope)
+            reads: tuple[str, ...] = (scope.cwd,)
+            if not has_local_modules(scope):
+                reads = tuple(p for p in (scope.path("go.mod"), scope.path("go.sum")) if scope.is_file(p))
+            return Effect(
+                Role.BUILD, tool="go", reads=reads, reads_only=True, why="downloads modules",
+                dependencies=known,
+            )  # fmt: skip
         return Effect(Role.BUILD, tool="go", reads=(scope.cwd,), reads_only=True, why="prepares the modules")
     if action in ("get", "generate", "work", "tool"):
         return Effect(Role.BUILD, tool="go", reads=(scope.cwd,), reads_only=True, why=f"go {action}")

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from msrefactor.code.gemfile import Gemfile, GemfileLock, read_gemfile, read_lock
 from msrefactor.commands import option_value
-from msrefactor.facts import Effect, Role, Scope
+from msrefactor.facts import Dependencies, Effect, Role, Scope
 from msrefactor.shell import Command
+from msrefactor_transforms.ecosystems._ruby_installs import of_bundle
 
 _GATES = frozenset(
     "rspec rubocop brakeman minitest cucumber standardrb reek bundler-audit bundle-audit erb_lint erblint "
@@ -227,9 +228,10 @@ def _bundle_install(argv: Sequence[str | None], scope: Scope) -> Effect:
     elif read.ruby_file:
         reads = (*reads, posixpath.normpath(posixpath.join(root, read.ruby_file)))
     reads = (*reads, posixpath.join(root, ".bundle"), *gem_home(scope))
+    known = of_bundle(argv, (gemfile, lock_of(gemfile)), read, lock, writes, scope)
     return Effect(
         Role.BUILD, tool="bundle", reads=reads, reads_only=True, writes=tuple(dict.fromkeys(writes)),
-        why="the installed gems", detail=GemInstall("bundle", folders[0], root, gemfile),
+        why="the installed gems", detail=GemInstall("bundle", folders[0], root, gemfile), dependencies=known,
     )  # fmt: skip
 
 
@@ -255,7 +257,7 @@ def _bundle_config(argv: Sequence[str | None], words: Sequence[str | None], scop
         return Effect(Role.NOTHING, tool="bundle")
     return Effect(
         Role.BUILD, tool="bundle", reads_only=True, writes=(file,), notes=settings,
-        why="the settings of Bundler",
+        why="the settings of Bundler", dependencies=Dependencies("", (file,), (file,)),
     )  # fmt: skip
 
 
