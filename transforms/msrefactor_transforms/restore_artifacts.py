@@ -30,6 +30,8 @@ After::
     COPY --from=builder /app .
     CMD ["python", "app.py"]
 
+A build argument above the first FROM that a stage's RUN, COPY or ADD uses is declared in that stage, too.
+
 Refuses with ``unknown-artifact`` when several stages could be the one, ``install-mode`` when the packages
 can't be moved, ``unknown-release`` when the two stages aren't of the same release.
 """
@@ -37,6 +39,7 @@ can't be moved, ``unknown-release`` when the two stages aren't of the same relea
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 
 from msrefactor.code.shell import arguments_of, started_by, starts_in
 from msrefactor.commands import is_waste
@@ -44,6 +47,7 @@ from msrefactor.contract import evidence_of, stage_index, starts
 from msrefactor.facts import Role, StageFacts, base_image_text
 from msrefactor.model import Change, Changed, Evidence, Outcome, Phase, Refused, Transform, Unchanged, View
 from msrefactor.tree import Dockerfile, Instruction, Stage
+from msrefactor_transforms.repairing.arguments import with_arguments
 from msrefactor_transforms.splitting.copies import Copied, all_stage_facts, copied, has_path, place_of
 from msrefactor_transforms.splitting.plan import Missing, ecosystems
 
@@ -52,6 +56,20 @@ def apply(view: View) -> Outcome:
     """Repair a file of several stages, or say that nothing is missing."""
     if len(view.dockerfile.stages) < 2:
         return Unchanged("it has a single stage")
+    outcome = _with_artifacts(view)
+    if isinstance(outcome, Changed):
+        view = replace(view, dockerfile=outcome.dockerfile)
+    elif not isinstance(outcome, Unchanged):
+        return outcome
+    declared = with_arguments(view, all_stage_facts(view))
+    if declared is None:
+        return outcome
+    earlier = outcome.changes if isinstance(outcome, Changed) else ()
+    return Changed(declared.dockerfile, (*earlier, *declared.changes))
+
+
+def _with_artifacts(view: View) -> Outcome:
+    """Copy what is missing from the stage that makes it."""
     stages = all_stage_facts(view)
     forgotten = _forgotten_from(view, stages)
     if isinstance(forgotten, Refused | Changed):
