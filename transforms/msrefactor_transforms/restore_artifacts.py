@@ -48,6 +48,7 @@ from msrefactor.facts import Role, StageFacts, base_image_text
 from msrefactor.model import Change, Changed, Evidence, Outcome, Phase, Refused, Transform, Unchanged, View
 from msrefactor.tree import Dockerfile, Instruction, Stage
 from msrefactor_transforms.repairing.arguments import with_arguments
+from msrefactor_transforms.repairing.mounts import copied_from_a_mount
 from msrefactor_transforms.splitting.copies import Copied, all_stage_facts, copied, has_path, place_of
 from msrefactor_transforms.splitting.plan import Missing, ecosystems
 
@@ -56,6 +57,9 @@ def apply(view: View) -> Outcome:
     """Repair a file of several stages, or say that nothing is missing."""
     if len(view.dockerfile.stages) < 2:
         return Unchanged("it has a single stage")
+    mounted = copied_from_a_mount(view, all_stage_facts(view))
+    if mounted is not None:
+        return mounted
     outcome = _with_artifacts(view)
     if isinstance(outcome, Changed):
         view = replace(view, dockerfile=outcome.dockerfile)
