@@ -9,7 +9,9 @@ from msrefactor.context import BuildContext
 from msrefactor.facts import Dependencies, Effect, Placed, Scope
 from msrefactor.knowledge.images import describe
 from msrefactor.shell import parse_script
+from msrefactor_transforms.ecosystems import _dotnet_commands as dotnet
 from msrefactor_transforms.ecosystems import _go_commands as go
+from msrefactor_transforms.ecosystems import _php_commands as php
 from msrefactor_transforms.ecosystems import _ruby_commands as ruby
 
 LOCK = "GEM\n  specs:\n    rack (3.1.8)\n\nPLATFORMS\n  x86_64-linux\n\nDEPENDENCIES\n  rack\n"
@@ -86,3 +88,59 @@ def test_bundle_install_reads_its_settings_and_cached_gems(tmp_path: Path) -> No
         "/app/vendor/cache",
     }
     assert "/app/vendor/bundle" in found.writes
+
+
+def test_composer_stays_where_its_autoloader_lists_the_source(tmp_path: Path) -> None:
+    """A class map, short options written together; with --no-autoloader it reads its manifests only."""
+    files = {"composer.json": '{"autoload": {"psr-4": {"A\\\\": "src/"}}}', "composer.lock": "{}"}
+    scope = scope_of(tmp_path / "a", files, "php:8.4-cli")
+    assert code(known(php, "composer install -na", scope)) == "install-reads-source"
+    assert code(known(php, "composer install --no-interaction --no-dev", scope)) is None
+    listed = {"composer.json": '{"autoload": {"classmap": ["src"]}}', "composer.lock": "{}"}
+    scope = scope_of(tmp_path / "b", listed, "php:8.4-cli")
+    assert code(known(php, "composer install", scope)) == "install-reads-source"
+    found = known(php, "composer install --no-autoloader", scope)
+    assert found == Dependencies(
+        "composer", ("/app/composer.json", "/app/composer.lock", "/app/auth.json"), ("/app/vendor",)
+    )
+
+
+def test_composer_stays_where_packages_lie_in_the_project(tmp_path: Path) -> None:
+    """A repository of the type path."""
+    text = '{"repositories": [{"type": "path", "url": "lib/*"}]}'
+    scope = scope_of(tmp_path, {"composer.json": text, "composer.lock": "{}"}, "php:8.4-cli")
+    assert code(known(php, "composer install --no-autoloader", scope)) == "install-reads-source"
+
+
+def test_a_restore_stays_where_a_project_reads_more(tmp_path: Path) -> None:
+    """A package source that is a folder, a condition on a file, a project that isn't there."""
+    sdk = '<Project Sdk="Microsoft.NET.Sdk">{}</Project>'
+    base = "mcr.microsoft.com/dotnet/sdk:8.0"
+    local = '<configuration><packageSources><add key="l" value="./nupkg" /></packageSources></configuration>'
+    scope = scope_of(tmp_path / "a", {"A.csproj": sdk.format(""), "nuget.config": local}, base)
+    assert code(known(dotnet, "dotnet restore", scope)) == "install-reads-source"
+    exists = sdk.format("<ItemGroup Condition=\"Exists('x')\" />")
+    scope = scope_of(tmp_path / "b", {"A.csproj": exists}, base)
+    assert code(known(dotnet, "dotnet restore", scope)) == "install-mode"
+    missing = sdk.format('<ItemGroup><ProjectReference Include="../B/B.csproj" /></ItemGroup>')
+    scope = scope_of(tmp_path / "c", {"A/A.csproj": missing}, base)
+    assert code(known(dotnet, "dotnet restore A", scope)) == "install-mode"
+
+
+def test_a_restore_reads_what_lies_around_its_projects(tmp_path: Path) -> None:
+    """And fills their folders obj, and the packages of the user."""
+    sdk = '<Project Sdk="Microsoft.NET.Sdk">{}</Project>'
+    files = {
+        "A/A.csproj": sdk.format('<ItemGroup><ProjectReference Include="..\\B\\B.csproj" /></ItemGroup>'),
+        "B/B.csproj": sdk.format(""),
+        "Directory.Build.props": "<Project />",
+    }
+    scope = scope_of(tmp_path, files, "mcr.microsoft.com/dotnet/sdk:8.0")
+    found = known(dotnet, "dotnet restore A/A.csproj -r linux-x64", scope)
+    assert found.obstacle is None
+    assert [path for path in found.reads if scope.is_file(path)] == [
+        "/app/A/A.csproj",
+        "/app/B/B.csproj",
+        "/app/Directory.Build.props",
+    ]
+    assert found.writes == ("/root/.nuget/packages", "/app/A/obj", "/app/B/obj")

@@ -22,6 +22,7 @@ from msrefactor.code.dotnet_project import (
 from msrefactor.facts import Effect, Role, Scope
 from msrefactor.model import Refused
 from msrefactor.shell import Command
+from msrefactor_transforms.ecosystems._dotnet_installs import of_restore
 
 _VALUES = {
     "-c": "configuration", "--configuration": "configuration", "-o": "output", "--output": "output",
@@ -70,7 +71,12 @@ def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Eff
     if action in ("publish", "build", "msbuild"):
         return _built(action, rest, scope)
     if action == "restore":
-        return Effect(Role.BUILD, tool="dotnet", reads=(scope.cwd,), reads_only=True, why="restores packages")
+        named = _options(rest).named
+        place = scope.path(named[0]) if named else scope.cwd
+        return Effect(
+            Role.BUILD, tool="dotnet", reads=(scope.cwd,), reads_only=True, why="restores packages",
+            dependencies=of_restore(place, _projects(place, scope), rest, scope),
+        )  # fmt: skip
     if action in ("test", "vstest", "format"):
         return Effect(Role.GATE, tool="dotnet", reads=(scope.cwd,), reads_only=True)
     if action == "clean":

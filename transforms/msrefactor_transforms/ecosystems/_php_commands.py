@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msrefactor.code.composer import ComposerProject, read_composer
 from msrefactor.commands import option_value
 from msrefactor.facts import Effect, Role, Scope
 from msrefactor.shell import Command
+from msrefactor_transforms.ecosystems._php_installs import of_composer
 
 EXTENSIONS = "/usr/local/lib/php/extensions"
 """Where extensions lie in the official images, in a folder named by PHP's API."""
@@ -251,7 +252,8 @@ def _composer(argv: Sequence[str | None], scope: Scope) -> Effect | None:
     folder = scope.path(named) if named else scope.cwd
     action = words[0] if words else None
     if action in ("install", "i", "update", "u", "upgrade", "require", "remove", "reinstall"):
-        return _composer_install(argv, str(action), folder, scope)
+        known = of_composer(argv, folder, project_at(folder, scope), scope)
+        return replace(_composer_install(argv, str(action), folder, scope), dependencies=known)
     if action in ("dump-autoload", "dumpautoload", "dump"):
         return _dump(argv, folder, scope)
     if action in ("clear-cache", "clearcache", "cc"):

@@ -106,6 +106,8 @@ def _belongs_to_system(path: str) -> bool:
         if parts[0] == "local" and len(parts) > 1:
             parts = parts[1:]
         return parts[0] in _STANDARD
+    if is_under(path, "/var/www"):
+        return False  # where web servers look for applications
     return is_configuration(path) or any(
         is_under(path, folder) for folder in ("/var", "/sbin", "/lib64", "/boot", "/dev", "/run")
     )
