@@ -10,7 +10,9 @@ from msrefactor.facts import Dependencies, Effect, Placed, Scope
 from msrefactor.knowledge.images import describe
 from msrefactor.shell import parse_script
 from msrefactor_transforms.ecosystems import _dotnet_commands as dotnet
+from msrefactor_transforms.ecosystems import _elixir_commands as elixir
 from msrefactor_transforms.ecosystems import _go_commands as go
+from msrefactor_transforms.ecosystems import _java_commands as java
 from msrefactor_transforms.ecosystems import _php_commands as php
 from msrefactor_transforms.ecosystems import _ruby_commands as ruby
 
@@ -144,3 +146,34 @@ def test_a_restore_reads_what_lies_around_its_projects(tmp_path: Path) -> None:
         "/app/Directory.Build.props",
     ]
     assert found.writes == ("/root/.nuget/packages", "/app/A/obj", "/app/B/obj")
+
+
+def test_mix_stays_where_a_dependency_lies_in_the_project(tmp_path: Path) -> None:
+    """Or mix.lock doesn't list one; else it reads mix.exs, mix.lock and, to compile, config."""
+    local = {"mix.exs": 'deps: [{:a, path: "a"}]', "mix.lock": '%{"a": 1}'}
+    assert code(known(elixir, "mix deps.get", scope_of(tmp_path / "a", local, "elixir:1.17"))) == (
+        "install-reads-source"
+    )
+    stale = {"mix.exs": 'deps: [{:a, "~> 1.0"}]', "mix.lock": "%{}"}
+    assert code(known(elixir, "mix deps.get", scope_of(tmp_path / "b", stale, "elixir:1.17"))) == (
+        "install-mode"
+    )
+    whole = {"mix.exs": 'deps: [{:a, "~> 1.0"}]', "mix.lock": '%{"a": 1}'}
+    scope = scope_of(tmp_path / "c", whole, "elixir:1.17")
+    assert known(elixir, "mix deps.get", scope) == Dependencies(
+        "mix", ("/app/mix.exs", "/app/mix.lock"), ("/app/deps",)
+    )
+    assert "/app/config" in known(elixir, "mix do deps.get, deps.compile", scope).reads
+
+
+def test_a_download_of_maven_reads_the_poms(tmp_path: Path) -> None:
+    """A jar of the project keeps it where it is."""
+    pom = "<project><artifactId>a</artifactId>{}</project>"
+    scope = scope_of(tmp_path / "a", {"pom.xml": pom.format("")}, "maven:3.9")
+    found = known(java, "mvn -B dependency:go-offline", scope)
+    assert (found.reads, found.obstacle) == (("/app/pom.xml", "/app/.mvn"), None)
+    jar = pom.format(
+        "<dependencies><dependency><systemPath>lib/x.jar</systemPath></dependency></dependencies>"
+    )
+    scope = scope_of(tmp_path / "b", {"pom.xml": jar}, "maven:3.9")
+    assert code(known(java, "mvn dependency:resolve", scope)) == "install-mode"

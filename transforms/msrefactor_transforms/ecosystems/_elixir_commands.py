@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from msrefactor.facts import Effect, Role, Scope
 from msrefactor.model import Refused
 from msrefactor.shell import Command
+from msrefactor_transforms.ecosystems._elixir_installs import of_deps
 
 _PREPARATIONS = re.compile(
     r"(local\.(hex|rebar)|hex\.\w+(\.\w+)?|archive\.install|deps\.(get|compile|unlock|clean|update)|compile|"
@@ -55,7 +56,11 @@ def _mix(words: list[str | None], scope: Scope) -> Effect | None:
             return None
         found = [effect for effect in effects if effect is not None]
         strongest = max(found, key=lambda effect: (bool(effect.detail), effect.role))
-        return replace(strongest, writes=tuple(path for effect in found for path in effect.writes))
+        known = strongest.dependencies if all(effect.dependencies for effect in found) else None
+        if known is not None and len(found) > 1:
+            known = next((e.dependencies for e in found if "deps.compile" in e.why), known)
+        writes = tuple(path for effect in found for path in effect.writes)
+        return replace(strongest, writes=writes, dependencies=known)
     return _task(words, scope)
 
 
@@ -91,7 +96,9 @@ def _task(words: Sequence[str | None], scope: Scope) -> Effect | None:
         return Effect(Role.NOTHING, tool="mix")
     if _PREPARATIONS.match(task):
         reads = (scope.cwd,) if not task.startswith(("local.", "hex.", "archive.")) else ()
-        return Effect(Role.BUILD, tool="mix", reads=reads, reads_only=True, why=f"mix {task}")
+        known = of_deps(task, scope) if task in ("deps.get", "deps.compile") else None
+        why = f"mix {task}"
+        return Effect(Role.BUILD, tool="mix", reads=reads, reads_only=True, why=why, dependencies=known)
     return None
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from msrefactor.facts import Effect, Role, Scope
 from msrefactor.model import Refused
 from msrefactor_transforms.ecosystems._java_build import JvmBuild, JvmOutput
+from msrefactor_transforms.ecosystems._maven_installs import is_download, of_download
 
 _VALUED = frozenset(
     "-f --file -s --settings -gs --global-settings -P --activate-profiles -pl --projects -D --define -T "
@@ -122,6 +123,10 @@ def maven(tool: str, argv: Sequence[str | None], scope: Scope) -> Effect | None:
     from msrefactor_transforms.ecosystems._maven_outputs import outputs_of
 
     made = outputs_of(call, names, project, scope)
+    is_plain = not call.is_unknown and call.file is None
+    known = (
+        of_download(project, made.modules, call.properties, is_plain, scope) if is_download(goals) else None
+    )
     return Effect(
         Role.BUILD,
         tool=tool,
@@ -129,6 +134,7 @@ def maven(tool: str, argv: Sequence[str | None], scope: Scope) -> Effect | None:
         reads_only=True,
         writes=made.folders,
         why="the program",
+        dependencies=known,
         ecosystem="java",
         detail=JvmBuild(
             "Maven",
