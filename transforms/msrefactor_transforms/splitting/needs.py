@@ -101,7 +101,10 @@ def placed_path(facts: StageFacts, name: str) -> str | None:
 
 
 def _script(facts: StageFacts, name: str) -> CodeNeeds:
-    """Return what a script of the context uses; nothing for what isn't one."""
+    """Return what a script of the context, or one written in the Dockerfile, uses; nothing for others."""
+    written = _written_script(facts, name)
+    if written is not None:
+        return written
     path = placed_path(facts, name)
     source = facts.end.origin(path) if path else None
     if source is None:
@@ -112,6 +115,23 @@ def _script(facts: StageFacts, name: str) -> CodeNeeds:
     if not text.startswith("#!") and posixpath.splitext(source)[1] not in (".sh", ".bash", ""):
         return EMPTY
     return script_needs(facts.end.context, source, text)
+
+
+def _written_script(facts: StageFacts, name: str) -> CodeNeeds | None:
+    """Return what a script uses that a COPY writes from a heredoc of the Dockerfile."""
+    path = facts.end.path(name)
+    for fact in reversed(facts.facts):
+        documents = fact.instruction.heredocs if fact.keyword in ("COPY", "ADD") else ()
+        for document in documents:
+            place = fact.destination or ""
+            if path not in (place, posixpath.join(place, document.name)):
+                continue
+            is_shell = document.body.startswith(("#!/bin/", "#!/usr/bin/env sh", "#!/usr/bin/env bash"))
+            if is_shell or not document.body.startswith("#!"):
+                return script_needs(facts.end.context, posixpath.basename(path), document.body)
+            place_of_it = Evidence("Dockerfile", fact.line, document.body.partition("\n")[0])
+            return CodeNeeds(unknown_commands=(place_of_it,))
+    return None
 
 
 def start_refusal(view: View, facts: StageFacts, wants: Wants) -> Refused | None:
