@@ -17,7 +17,7 @@ from msrefactor.code.shell import Start as CodeStart
 from msrefactor.code.shell import arguments_of, script_needs, started_by, starts_in
 from msrefactor.commands import SHELL_BUILTINS
 from msrefactor.contract import starts
-from msrefactor.facts import StageFacts, is_under
+from msrefactor.facts import Fact, StageFacts, is_under
 from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import BaseImage
 from msrefactor.model import Evidence, Need, NeedKind, Refused, View
@@ -131,7 +131,20 @@ def _written_script(facts: StageFacts, name: str) -> CodeNeeds | None:
                 return script_needs(facts.end.context, posixpath.basename(path), document.body)
             place_of_it = Evidence("Dockerfile", fact.line, document.body.partition("\n")[0])
             return CodeNeeds(unknown_commands=(place_of_it,))
-    return None
+    texts = [text for fact in facts.runs() for text in _echoed(fact, path)]
+    return script_needs(facts.end.context, posixpath.basename(path), "\n".join(texts)) if texts else None
+
+
+def _echoed(fact: Fact, path: str) -> Iterable[str]:
+    """Yield what a RUN writes to a file by `echo`, `printf` or a heredoc, as it stands in the Dockerfile."""
+    if not any(path in (*effect.writes, *effect.appends) for effect in fact.effects):
+        return
+    yield from (document.body for document in fact.instruction.heredocs)
+    for item in fact.items:
+        for command in item.item.commands if item.item is not None else ():
+            if command.name in ("echo", "printf"):
+                words = [word.literal or word.text.strip("\"'") for word in command.words[1:]]
+                yield " ".join(words).replace("\\n", "\n").removeprefix("-e ")
 
 
 def start_refusal(view: View, facts: StageFacts, wants: Wants) -> Refused | None:
