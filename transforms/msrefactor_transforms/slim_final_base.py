@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
+from dataclasses import replace
 
 from msrefactor.commands import PackageCall
 from msrefactor.contract import evidence_of, stage_index
@@ -46,6 +47,7 @@ from msrefactor.tree import Instruction, Stage
 from msrefactor_transforms.splitting import needs as wants_of
 from msrefactor_transforms.splitting.accounts import accounts_refusal
 from msrefactor_transforms.splitting.bases import with_values
+from msrefactor_transforms.splitting.certificates import has_certificates, sets_source
 from msrefactor_transforms.splitting.copies import all_stage_facts
 from msrefactor_transforms.splitting.flattened import flattened
 from msrefactor_transforms.splitting.gains import added_mb, is_small, nothing_to_gain
@@ -122,7 +124,9 @@ def _plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         if found is not None:
             return found
     plans = plans_of(view, facts)
-    return joined(view, facts, plans) if plans else None
+    plan = joined(view, facts, plans) if plans else None
+    # what a split would do isn't what is done here
+    return replace(plan, reason="") if isinstance(plan, SplitPlan) else plan
 
 
 def _rebased(view: View, flat_view: View, final: StageFacts, flat: StageFacts, plan: SplitPlan) -> Outcome:
@@ -185,6 +189,9 @@ def _unable(view: View, final: StageFacts, runtime: BaseImage) -> Refused | None
     lost = knowledge.lost_commands(final.base, runtime)
     for fact, effect in final.effects():
         place = (evidence_of(fact.instruction, view.name),)
+        if sets_source(fact, fact.instruction) and not has_certificates(runtime):
+            detail = f"apt reads a package source by https, and {runtime.reference.text} has no certificates"
+            return Refused("need-not-found", detail, place, "install ca-certificates before it")
         tool = posixpath.basename(effect.tool)
         if runtime.system != final.base.system:
             detail = f"`{tool}` runs in the final stage, and {runtime.reference.text} is another system"

@@ -17,12 +17,13 @@ from msrefactor.code.shell import Start as CodeStart
 from msrefactor.code.shell import arguments_of, script_needs, started_by, starts_in
 from msrefactor.commands import SHELL_BUILTINS
 from msrefactor.contract import starts
-from msrefactor.facts import Fact, StageFacts, is_under
+from msrefactor.facts import StageFacts, is_under
 from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import BaseImage
 from msrefactor.model import Evidence, Need, NeedKind, Refused, View
 from msrefactor.shell import parse_script
 from msrefactor_transforms.splitting.plan import RuntimePackage, SplitPlan
+from msrefactor_transforms.splitting.written import written_needs
 
 _BUILDS_AT_START = frozenset(
     "gcc g++ cc c++ make cmake cargo rustc javac mvn gradle gradlew mvnw pip pip3 pipx easy_install "
@@ -66,10 +67,11 @@ def wanted(view: View, facts: StageFacts, code: CodeNeeds = EMPTY) -> Wants:
         for one in found:
             if one.kind == "program":
                 commands.append((_absolute(one.name, scope.cwd), start.evidence))
-                scripts.append(_script(facts, one.name))
+                scripts += [_script(facts, one.name), written_needs(facts, one.name, view.name)]
             elif one.kind in ("script", "source"):
                 files.append((scope.path(one.name), start.evidence))
-                scripts.append(_script(facts, scope.path(one.name)))
+                path = scope.path(one.name)
+                scripts += [_script(facts, path), written_needs(facts, path, view.name)]
             elif one.kind == "unknown":
                 unknown.append(start.evidence)
     everything = merged_needs(scripts)
@@ -101,10 +103,7 @@ def placed_path(facts: StageFacts, name: str) -> str | None:
 
 
 def _script(facts: StageFacts, name: str) -> CodeNeeds:
-    """Return what a script of the context, or one written in the Dockerfile, uses; nothing for others."""
-    written = _written_script(facts, name)
-    if written is not None:
-        return written
+    """Return what a script of the context uses; nothing for what isn't one."""
     path = placed_path(facts, name)
     source = facts.end.origin(path) if path else None
     if source is None:
@@ -115,36 +114,6 @@ def _script(facts: StageFacts, name: str) -> CodeNeeds:
     if not text.startswith("#!") and posixpath.splitext(source)[1] not in (".sh", ".bash", ""):
         return EMPTY
     return script_needs(facts.end.context, source, text)
-
-
-def _written_script(facts: StageFacts, name: str) -> CodeNeeds | None:
-    """Return what a script uses that a COPY writes from a heredoc of the Dockerfile."""
-    path = facts.end.path(name)
-    for fact in reversed(facts.facts):
-        documents = fact.instruction.heredocs if fact.keyword in ("COPY", "ADD") else ()
-        for document in documents:
-            place = fact.destination or ""
-            if path not in (place, posixpath.join(place, document.name)):
-                continue
-            is_shell = document.body.startswith(("#!/bin/", "#!/usr/bin/env sh", "#!/usr/bin/env bash"))
-            if is_shell or not document.body.startswith("#!"):
-                return script_needs(facts.end.context, posixpath.basename(path), document.body)
-            place_of_it = Evidence("Dockerfile", fact.line, document.body.partition("\n")[0])
-            return CodeNeeds(unknown_commands=(place_of_it,))
-    texts = [text for fact in facts.runs() for text in _echoed(fact, path)]
-    return script_needs(facts.end.context, posixpath.basename(path), "\n".join(texts)) if texts else None
-
-
-def _echoed(fact: Fact, path: str) -> Iterable[str]:
-    """Yield what a RUN writes to a file by `echo`, `printf` or a heredoc, as it stands in the Dockerfile."""
-    if not any(path in (*effect.writes, *effect.appends) for effect in fact.effects):
-        return
-    yield from (document.body for document in fact.instruction.heredocs)
-    for item in fact.items:
-        for command in item.item.commands if item.item is not None else ():
-            if command.name in ("echo", "printf"):
-                words = [word.literal or word.text.strip("\"'") for word in command.words[1:]]
-                yield " ".join(words).replace("\\n", "\n").removeprefix("-e ")
 
 
 def start_refusal(view: View, facts: StageFacts, wants: Wants) -> Refused | None:

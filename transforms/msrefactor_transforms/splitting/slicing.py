@@ -16,6 +16,7 @@ from msrefactor.model import Refused, Removal, View
 from msrefactor.tree import Instruction
 from msrefactor_transforms.splitting.artifacts import cut_of
 from msrefactor_transforms.splitting.builder import builder_stage
+from msrefactor_transforms.splitting.certificates import with_certificates
 from msrefactor_transforms.splitting.packages import Fate, bare_name, removed_at_once
 from msrefactor_transforms.splitting.plan import Artifact, RuntimePackage, SplitPlan
 from msrefactor_transforms.splitting.question import Obstacle, Question, is_install
@@ -59,6 +60,7 @@ def _slices(question: Question) -> Slices:
     if not is_replaced:
         _check_sources(question)
     final = replaced_stage(question, cut) if is_replaced else runtime_stage(question, roles, cut)
+    final = with_certificates(question, final)
     builder = builder_stage(question, roles, cut)
     kept = {instruction.line for instruction in (*builder, *final.instructions)}
     removals = tuple(
