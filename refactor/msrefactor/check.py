@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from msrefactor import variables
 from msrefactor.context import BuildContext
-from msrefactor.contract import config_differences, effective_config, replaced_config, stage_index
+from msrefactor.contract import config_differences, effective_config, lineage, replaced_config, stage_index
 from msrefactor.errors import BadInput
 from msrefactor.facts import (
     Placed,
@@ -319,8 +319,7 @@ def _is_brought(path: str, placed: Placed, context: BuildContext) -> bool:
 def _users(before: View, new: Dockerfile) -> Iterable[str]:
     """Find users that the final stage names and only the file before makes there."""
     old = before.dockerfile
-    made_before = {user for index in _chain(old) for user in _made(_stage_facts(before, old, index))}
-    made_after = {user for index in _chain(new) for user in _made(_stage_facts(before, new, index))}
+    made_before, made_after = _users_made(before, old), _users_made(before, new)
     final = _stage_facts(before, new, len(new.stages) - 1)
     if any(fact.destination in ("/etc", "/etc/passwd") for fact in final.facts):
         return
@@ -334,16 +333,14 @@ def _users(before: View, new: Dockerfile) -> Iterable[str]:
             yield f"check-failed: the user {user} isn't made in the final stage"
 
 
-def _chain(dockerfile: Dockerfile) -> Iterable[int]:
-    """Yield the final stage and those that it builds on."""
-    index: int | None = len(dockerfile.stages) - 1
-    while index is not None:
-        yield index
-        index = stage_index(dockerfile, base_image_text(dockerfile, dockerfile.stages[index]), index)
-
-
-def _made(facts: StageFacts) -> set[str]:
-    return {user for _, effect in facts.effects() for user in effect.users}
+def _users_made(before: View, dockerfile: Dockerfile) -> set[str]:
+    """Return the users that the final stage and those it builds on make."""
+    return {
+        user
+        for index in lineage(dockerfile, len(dockerfile.stages) - 1)
+        for _, effect in _stage_facts(before, dockerfile, index).effects()
+        for user in effect.users
+    }
 
 
 def _needs(outcome: Changed) -> Iterable[str]:

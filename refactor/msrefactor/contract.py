@@ -51,6 +51,16 @@ def stage_index(dockerfile: Dockerfile, reference: str, before: int) -> int | No
     return None
 
 
+def lineage(dockerfile: Dockerfile, index: int) -> tuple[int, ...]:
+    """Return a stage and those that it builds on, the first one first: its layers are theirs and its own."""
+    found: list[int] = []
+    at: int | None = index
+    while at is not None:
+        found.insert(0, at)
+        at = stage_index(dockerfile, base_image_text(dockerfile, dockerfile.stages[at]), at)
+    return tuple(found)
+
+
 def effective_config(dockerfile: Dockerfile, index: int) -> Config:
     """Return the effective configuration of a stage."""
     stage = dockerfile.stages[index]

@@ -143,9 +143,7 @@ def _keeps_archives(layers: Layers, place: Place, fact: Fact, edits: dict[Place,
     """Whether apt keeps its packages already, by an earlier RUN or this one."""
     before = [*facts_before(layers, place[0], fact), fact]
     sources = [other.instruction.source for other in before]
-    chain = [place[0]]
-    while (parent := layers.parents[chain[0]]) is not None:
-        chain.insert(0, parent)
+    chain = layers.below(place[0])
     sources += [made.source for other, made in edits.items() if made is not None and other[0] in chain]
     return any("docker-clean" in source for source in sources)
 

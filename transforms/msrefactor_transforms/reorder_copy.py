@@ -28,8 +28,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from msrefactor.contract import evidence_of, stage_index
-from msrefactor.facts import Fact, base_image_text
+from msrefactor.contract import evidence_of, lineage
+from msrefactor.facts import Fact
 from msrefactor.model import Change, Changed, Outcome, Phase, Refused, Risk, Transform, Unchanged, View
 from msrefactor.tree import Dockerfile
 from msrefactor_transforms.ordering.copies import (
@@ -72,7 +72,7 @@ def _next(view: View, *, is_safe: bool) -> tuple[Dockerfile, Change] | Blocked |
     """Return the file with one copy moved; else what keeps the last one that should be."""
     dockerfile = view.dockerfile
     stages = all_stage_facts(view)
-    kept = _reached(dockerfile)
+    kept = lineage(dockerfile, len(dockerfile.stages) - 1)
     blocked: Blocked | None = None
     for index, facts in enumerate(stages):
         for copy in reversed([fact for fact in facts.facts if is_source(fact)]):
@@ -107,16 +107,6 @@ def _matters(facts: tuple[Fact, ...], end: Blocked) -> bool:
         for effect in fact.effects
     )
     return below and not (above and end.refused.code == "install-reads-source")
-
-
-def _reached(dockerfile: Dockerfile) -> frozenset[int]:
-    """Return the stages whose layers are part of the final image."""
-    found: set[int] = set()
-    index: int | None = len(dockerfile.stages) - 1
-    while index is not None:
-        found.add(index)
-        index = stage_index(dockerfile, base_image_text(dockerfile, dockerfile.stages[index]), index)
-    return frozenset(found)
 
 
 def _change(view: View, move: Move) -> Change:

@@ -43,8 +43,8 @@ from dataclasses import replace
 
 from msrefactor.code.shell import arguments_of, started_by, starts_in
 from msrefactor.commands import is_waste
-from msrefactor.contract import evidence_of, stage_index, starts
-from msrefactor.facts import Role, StageFacts, base_image_text
+from msrefactor.contract import evidence_of, lineage, starts
+from msrefactor.facts import Role, StageFacts
 from msrefactor.model import Change, Changed, Evidence, Outcome, Phase, Refused, Transform, Unchanged, View
 from msrefactor.tree import Dockerfile, Instruction, Stage
 from msrefactor_transforms.repairing.arguments import with_arguments
@@ -103,13 +103,13 @@ def _with_artifacts(view: View) -> Outcome:
 
 def _builds_on_a_builder(view: View, stages: tuple[StageFacts, ...]) -> bool:
     """Whether what is built is in the final stage already, as it is in the stage that this one builds on."""
-    dockerfile = view.dockerfile
-    index: int | None = len(stages) - 1
-    while index is not None:
-        index = stage_index(dockerfile, base_image_text(dockerfile, dockerfile.stages[index]), index)
-        if index is not None and any(effect.role is Role.BUILD for _, effect in stages[index].effects()):
-            return True
-    return False
+    last = len(stages) - 1
+    return any(
+        effect.role is Role.BUILD
+        for index in lineage(view.dockerfile, last)
+        if index != last
+        for _, effect in stages[index].effects()
+    )
 
 
 def _repaired(dockerfile: Dockerfile, view: View, missing: Missing) -> Dockerfile:

@@ -164,11 +164,7 @@ def _rebased(view: View, flat_view: View, final: StageFacts, flat: StageFacts, p
     if refusal is not None:
         return refusal
     assumptions = (*plan.assumptions, *resolution.assumptions)
-    why = (
-        f": {plan.reason}"
-        if plan.reason and plan.level is Level.RUNTIME and "stage" not in plan.reason
-        else ""
-    )
+    why = f"; {plan.reason}" if plan.reason else ""
     change = Change(
         f"start the final stage from {plan.runtime_image}, which has what runs{why}",
         Risk.REVIEW if assumptions else Risk.SAFE,

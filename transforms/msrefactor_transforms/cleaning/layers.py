@@ -18,11 +18,20 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """The file, interpreted; `chain` are the final stage and those it builds on, the first one first."""
+    """The file, interpreted, and which stage each stage builds on."""
 
     stages: tuple[StageFacts, ...]
-    chain: tuple[int, ...]
     parents: tuple[int | None, ...]
+
+    @property
+    def chain(self) -> tuple[int, ...]:
+        """The final stage and those that it builds on, the first one first."""
+        return self.below(len(self.stages) - 1)
+
+    def below(self, stage: int) -> tuple[int, ...]:
+        """Return a stage and those that it builds on, the first one first."""
+        parent = self.parents[stage]
+        return (*(self.below(parent) if parent is not None else ()), stage)
 
     def runs(self) -> Iterator[tuple[int, Fact]]:
         """Yield the RUNs that make layers of the final image, with their stages, in order."""
@@ -62,12 +71,7 @@ def layers_of(view: View) -> Layers:
         stage_index(dockerfile, base_image_text(dockerfile, stage), index)
         for index, stage in enumerate(dockerfile.stages)
     )
-    chain: list[int] = []
-    at: int | None = len(stages) - 1
-    while at is not None:
-        chain.insert(0, at)
-        at = parents[at]
-    return Layers(stages, tuple(chain), parents)
+    return Layers(stages, parents)
 
 
 def commands_of(fact: Fact) -> Iterator[tuple[Item | None, Command | None, Effect]]:

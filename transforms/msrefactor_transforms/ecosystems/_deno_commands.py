@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from msrefactor import shell
 from msrefactor.code.node_package import plain_json
-from msrefactor.commands import option_value
+from msrefactor.commands import operands, option_value
 from msrefactor.facts import Effect, Role, Scope
 from msrefactor.shell import Command
 from msrefactor_transforms.ecosystems._node_projects import GLOBAL_PACKAGES
@@ -225,8 +225,4 @@ def _compiled(words: Sequence[str | None], scope: Scope) -> Effect:
 
 
 def _positional(words: Sequence[str | None]) -> Iterator[str]:
-    takes = False
-    for word in words:
-        if word is not None and not takes and not word.startswith("-"):
-            yield word
-        takes = word in _WITH_VALUE
+    return (word for word in operands(("deno", *words), _WITH_VALUE) if word is not None)

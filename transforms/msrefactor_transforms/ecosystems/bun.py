@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Sequence
 
-from msrefactor.commands import option_value
+from msrefactor.commands import operands, option_value
 from msrefactor.facts import Effect, Scope, StageFacts
 from msrefactor.model import Refused, View
 from msrefactor.shell import Command
@@ -107,11 +107,7 @@ def _compiled(words: Sequence[str | None], scope: Scope) -> Effect:
 
 
 def _positional(words: Sequence[str | None]) -> Iterator[str]:
-    takes = False
-    for word in words:
-        if word is not None and not takes and not word.startswith("-"):
-            yield word
-        takes = word in _WITH_VALUE
+    return (word for word in operands(("bun", *words), _WITH_VALUE) if word is not None)
 
 
 def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:

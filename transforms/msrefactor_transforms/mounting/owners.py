@@ -61,10 +61,7 @@ def _number(layers: Layers, stage: int, fact: Fact, name: str) -> str:
 
 def facts_before(layers: Layers, stage: int, fact: Fact) -> Iterator[Fact]:
     """Yield what a RUN builds on, in order."""
-    chain = [stage]
-    while (parent := layers.parents[chain[0]]) is not None:
-        chain.insert(0, parent)
-    for index in chain:
+    for index in layers.below(stage):
         for other in layers.stages[index].facts:
             if index == stage and other.index >= fact.index:
                 return
