@@ -6,7 +6,7 @@ import pytest
 
 import fakes
 from conftest import MakeFiles, RunCli
-from msrefactor.cli import has_color
+from msrefactor.console import has_color
 from msrefactor.explain import explain, printable, refusal_line
 from msrefactor.model import Evidence, Refused, Result, Step
 

@@ -15,7 +15,8 @@ import pytest
 
 import fakes
 from conftest import MakeFiles
-from msrefactor.cli import Signals, Stopped, main
+from msrefactor.cli import main
+from msrefactor.console import Signals, Stopped
 
 Start = Callable[..., subprocess.Popen[bytes]]
 SLOW = "FROM nginx\nENV SLOW=1\n"
@@ -178,6 +179,7 @@ def test_signal_handlers_are_given_back(capfd: pytest.CaptureFixture[str]) -> No
 
 # ---- start-up --------------------------------------------------------------------------------------------
 
+START_UP = {"msrefactor", "msrefactor.cli", "msrefactor.console"}
 HEAVY = {"libcst", "yaml", "dockerfile_parse", "difflib", "json", "logging", "pathlib"}
 
 
@@ -195,13 +197,21 @@ def imported(code: str) -> set[str]:
 @pytest.mark.parametrize("argument", ["--version", "--help"])
 def test_version_and_help_import_nothing_heavy(argument: str) -> None:
     modules = imported(f"from msrefactor.cli import main; main([{argument!r}])")
-    assert {name for name in modules if name.startswith("msrefactor")} == {"msrefactor", "msrefactor.cli"}
+    assert {name for name in modules if name.startswith("msrefactor")} == {
+        "msrefactor",
+        "msrefactor.cli",
+        "msrefactor.console",
+    }
     assert not modules & HEAVY
 
 
 def test_command_line_module_imports_only_click() -> None:
     modules = imported("import msrefactor.cli")
-    assert {name for name in modules if name.startswith("msrefactor")} == {"msrefactor", "msrefactor.cli"}
+    assert {name for name in modules if name.startswith("msrefactor")} == {
+        "msrefactor",
+        "msrefactor.cli",
+        "msrefactor.console",
+    }
     assert not modules & HEAVY
 
 

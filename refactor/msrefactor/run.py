@@ -1,0 +1,246 @@
+"""What is done with each result of a run: shown, written, counted."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from msrefactor.console import Output, Signals, Stopped, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from msrefactor.model import OtherFile, Result, Settings
+
+
+class Run:
+    """One run over some files: what to do with each result, and what to tell at the end."""
+
+    def __init__(self, output: Output, signals: Signals, options: dict[str, bool]) -> None:
+        self.output = output
+        self.signals = signals
+        self.diff = options["diff"]
+        self.write = options["write"]
+        self.check = options["check"]
+        self.explain = options["explain"]
+        self.quiet = options["quiet"]
+        self.echoes = options["echoes"]
+        self.total = 0
+        self.changed = self.unchanged = self.refused = self.failed = self.internal = 0
+        self.has_refusal = False
+        self.saved = 0.0
+        self.shown: dict[Path, OtherFile] = {}
+        """Files beside the Dockerfiles whose diffs were printed: several Dockerfiles share a context."""
+
+    def take(self, result: Result) -> None:
+        """Show or write one file's result, and count it."""
+        from msrefactor.explain import change_lines, explain, printable, refusal_line
+        from msrefactor.model import Refused
+
+        path = str(result.path) if result.path is not None else "<stdin>"
+        refusals = [step.outcome for step in result.steps if isinstance(step.outcome, Refused)]
+        if result.error is not None:
+            self.failed += 1
+            say(printable(f"{path}:{result.error}"))
+        elif result.internal_error is not None:
+            self.internal += 1
+            say(printable(f"{path}:1:1: internal error, the file is left alone: {result.internal_error}"))
+        else:
+            self.has_refusal = self.has_refusal or bool(refusals)
+            if result.is_changed:
+                self.take_change(result, path)
+            elif refusals:
+                self.refused += 1
+            else:
+                self.unchanged += 1
+            if not self.quiet:
+                for refusal in refusals:
+                    say(refusal_line(path, refusal))
+        if self.check and not self.diff:
+            for step in result.steps if result.is_changed else ():
+                self.print("".join(f"{line}\n" for line in change_lines(path, step)))
+        if self.explain and self.echoes:
+            say(explain(result, path).rstrip("\n"))
+        elif self.explain:
+            self.print(explain(result, path, self.paint))
+
+    def take_change(self, result: Result, path: str) -> None:
+        """Write the file or show its diff."""
+        from msrefactor.explain import printable, saved_mb
+
+        if self.write:
+            problem = self.write_file(result)
+            if problem is not None:
+                self.failed += 1
+                say(printable(f"{path}:1:1: {problem}"))
+                return
+            if not self.quiet:
+                for name in _written(result, path):
+                    say(printable(f"rewrote {name}"))
+        elif self.diff:
+            self.print_diff(result)
+        elif self.echoes and result.others and not self.quiet:
+            for other in result.others:
+                say(printable(f"{path}: `-` doesn't write {patch_path(other.path)}; name the file instead"))
+        self.changed += 1
+        self.saved += saved_mb(result) or 0.0
+
+    def write_file(self, result: Result) -> str | None:
+        """Replace the file and those beside it, and return what went wrong."""
+        from msrefactor.errors import WriteFailed
+        from msrefactor.source import SourceFile, create_atomically, encode, write_atomically
+
+        try:
+            with self.signals:
+                for other in result.others:
+                    if other.before is None:
+                        create_atomically(other.path, other.after)
+                    else:
+                        source = SourceFile(other.path, encode(other.before), other.before)
+                        write_atomically(source, other.after)
+                write_atomically(SourceFile(result.path, encode(result.before), result.before), result.after)
+        except WriteFailed as error:
+            return str(error).removeprefix(f"{result.path}: ")
+        except OSError as error:
+            return f"can't be written: {error.strerror or error}"
+        return None
+
+    def print_diff(self, result: Result) -> None:
+        """Print the diff: as bytes that `git apply` takes, or for eyes on a terminal."""
+        from msrefactor.diff import unified_diff
+        from msrefactor.explain import printable
+
+        text = unified_diff(result.before, result.after, patch_path(result.path))
+        for other in result.others:
+            if other.path not in self.shown:
+                text += unified_diff(other.before, other.after, patch_path(other.path))
+            elif self.shown[other.path] != other and not self.quiet:
+                name = patch_path(other.path)
+                say(
+                    printable(f"{result.path}: more for {name}, which is in a diff above; run again after it")
+                )
+            self.shown.setdefault(other.path, other)
+        if not self.output.is_terminal and not self.output.has_color:
+            self.print(text)
+            return
+        lines = printable(text, keep="\n\t").replace("\\r\n", "\n").split("\n")
+        self.print("\n".join(self.paint(_style_of(line), line) for line in lines))
+
+    def paint(self, style: str, text: str) -> str:
+        """Give the text a style if the output has colour."""
+        if not self.output.has_color or not style or not text:
+            return text
+        return click.style(text, bold=True) if style == "bold" else click.style(text, fg=style)
+
+    def print(self, text: str) -> None:
+        """Write text to stdout, with the bytes that the files had."""
+        from msrefactor.source import encode
+
+        if text:
+            self.output.write(encode(text))
+
+    def summary(self) -> str:
+        """Tell the run in one line."""
+        done = self.changed + self.unchanged + self.refused + self.failed + self.internal
+        word = "changed" if self.write else "would change"
+        counts = (
+            (self.changed, word),
+            (self.unchanged, "unchanged"),
+            (self.refused, "refused"),
+            (self.failed, "failed"),
+            (self.internal, "with an internal error"),
+        )
+        parts = ", ".join(f"{number} {name}" for number, name in counts if number) or "none done"
+        files = f"{self.total} file" if self.total == 1 else f"{self.total} files"
+        unfinished = f" ({self.total - done} not looked at)" if done < self.total else ""
+        saved = f"; about {self.saved:.0f} MB less" if self.saved >= 1 else ""
+        return f"{files}: {parts}{unfinished}{saved}"
+
+
+def _written(result: Result, path: str) -> Iterator[str]:
+    """Yield the files that were written."""
+    if result.before != result.after:
+        yield path
+    for other in result.others:
+        yield patch_path(other.path)
+
+
+def _style_of(line: str) -> str:
+    """Return the colour of a line of a diff."""
+    if line.startswith(("--- ", "+++ ")):
+        return "bold"
+    return {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
+
+
+def patch_path(path: Path | None) -> str:
+    """Return the path that goes into a diff: relative to here, where `git apply` will run.
+
+    A link is followed, because a patch to a link would not apply. A file elsewhere keeps its absolute path
+    without the first slash, for `patch -p1 -d /`.
+    """
+    if path is None:
+        return "stdin"
+    shown = os.path.realpath(path) if path.is_symlink() else os.path.abspath(path)  # noqa: PTH100
+    try:
+        here = os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:  # the current folder was removed
+        return shown.lstrip("/")
+    for file, folder in ((shown, here), (os.path.realpath(shown), os.path.realpath(here))):
+        if file.startswith(os.path.join(folder, "")):  # noqa: PTH118
+            return os.path.relpath(file, folder)
+    return shown.lstrip("/")
+
+
+def over_files(run: Run, settings: Settings, paths: Sequence[str], context: Path | None) -> None:
+    """Take each file in turn and tell the sum, also when a signal ends the run early."""
+    from msrefactor.context import shared_projects
+    from msrefactor.explain import printable
+    from msrefactor.pipeline import refactor_file
+    from msrefactor.walk import find_dockerfiles
+
+    found = find_dockerfiles(paths)
+    for folder, problem in found.unreadable:
+        run.failed += 1
+        run.total += 1
+        say(printable(f"{folder}:1:1: can't be listed: {problem}"))
+    run.total += len(found.files)
+    if not run.total:
+        if not run.quiet:
+            say(printable(f"no Dockerfile found in {', '.join(paths)}"))
+        return
+    try:
+        with shared_projects():
+            for path in found.files:
+                run.take(refactor_file(path, settings, context))
+                if not run.output.is_open and not run.write:
+                    break  # nobody reads what is all that we'd do
+    except Stopped:
+        say(f"stopped: {run.summary()}")
+        raise
+    if not run.quiet:
+        say(run.summary())
+
+
+def as_filter(run: Run, settings: Settings, name: str | None, context: Path | None) -> None:
+    """Read stdin and write the text to stdout, changed or not: an editor puts it into the buffer."""
+    from pathlib import Path
+
+    from msrefactor.errors import BadInput
+    from msrefactor.model import Result
+    from msrefactor.pipeline import refactor_source
+    from msrefactor.source import encode, source_of
+
+    data = sys.stdin.buffer.read() if sys.stdin is not None else b""
+    path = Path(name) if name is not None else None
+    try:
+        result = refactor_source(source_of(data, path).text, path, settings, context)
+    except BadInput as error:
+        result = Result(path, "", "", error=f"{error.line}:{error.column}: {error}")
+    run.total = 1
+    if run.echoes:
+        run.output.write(encode(result.after) if result.error is None else data)
+    run.take(result)
