@@ -1,0 +1,147 @@
+"""Images are read from archives as an engine would lay their layers on each other."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from msrefactor.verification.images import Entry, Image, UnreadableImage, read_image, user_ids
+
+USERS = "root:x:0:0::/root:/bin/sh\nguest:x:10001:10002::/home/guest:/bin/sh\n"
+GROUPS = "root:x:0:\nguest:x:10002:\ntty:x:5:\n"
+
+
+def layer(files: Mapping[str, str | None], **attributes: int) -> bytes:
+    """A layer: texts, `-> target` for a symbolic link, `=> target` for a hard link, None for a folder."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.mode = attributes.get("mode", 0o644)
+            content = b""
+            if text is None:
+                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            elif text.startswith("-> "):
+                entry.type, entry.linkname = tarfile.SYMTYPE, text[3:]
+            elif text.startswith("=> "):
+                entry.type, entry.linkname = tarfile.LNKTYPE, text[3:]
+            else:
+                content = text.encode()
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return data.getvalue()
+
+
+def archive(
+    file: Path, layers: Sequence[bytes], config: Mapping[str, object], *, is_oci: bool = False
+) -> Path:
+    described = {"os": "linux", "architecture": "amd64", "config": config}
+    blobs = {"config.json": json.dumps(described).encode()}
+    blobs |= {f"{index}/layer.tar": data for index, data in enumerate(layers)}
+    if is_oci:
+        blobs = {f"blobs/sha256/{name.replace('/', '-')}": data for name, data in blobs.items()}
+        digests = [name.removeprefix("blobs/").replace("/", ":") for name in blobs]
+        manifest = {"config": {"digest": digests[0]}, "layers": [{"digest": one} for one in digests[1:]]}
+        blobs["blobs/sha256/m"] = json.dumps(manifest).encode()
+        attestation = {
+            "digest": "sha256:a",
+            "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
+        }
+        blobs["index.json"] = json.dumps({"manifests": [{"digest": "sha256:m"}, attestation]}).encode()
+    else:
+        names = list(blobs)
+        blobs["manifest.json"] = json.dumps([{"Config": names[0], "Layers": names[1:]}]).encode()
+    with tarfile.open(file, "w") as tar:
+        for name, data in blobs.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return file
+
+
+def files(image: Image) -> Mapping[str, str]:
+    assert image.root is not None
+    with tarfile.open(image.root) as tar:
+        found = {}
+        for entry in tar:
+            file = tar.extractfile(entry) if entry.isreg() or entry.islnk() else None
+            found[entry.name] = file.read().decode() if file is not None else entry.linkname
+        return found
+
+
+LAYERS = (
+    layer(
+        {"etc": None, "etc/passwd": USERS, "etc/group": GROUPS, "opt": None, "opt/old": "o", "tmp/x": "xx"}
+    ),
+    layer({"etc/a": "first", "etc/b": "=> etc/a", "etc/c": "=> etc/a", "srv/l": "-> ../opt"}),
+    layer({"etc/a": "second", "opt/.wh..wh..opq": "", "opt/new": "n", "tmp/.wh.x": ""}),
+)
+LEFT = {
+    "etc": "", "etc/passwd": USERS, "etc/group": GROUPS, "opt": "", "opt/new": "n",
+    "etc/a": "second", "etc/b": "first", "etc/c": "first", "srv/l": "../opt",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("is_oci", [False, True])
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_layers_lie_on_each_other(tmp_path: Path, is_oci: bool, is_packed: bool) -> None:
+    layers = [gzip.compress(data) for data in LAYERS] if is_packed else LAYERS
+    file = archive(tmp_path / "image.tar", layers, {"User": "guest"}, is_oci=is_oci)
+    if is_packed:
+        file.write_bytes(gzip.compress(file.read_bytes()))
+    image = read_image(file, tmp_path)
+    assert files(image) == LEFT
+    sizes = [len(USERS) + len(GROUPS) + 3, 5, 7]
+    assert [one.size for one in image.layers] == sizes
+    assert image.size == sum(sizes)
+    assert (image.platform, image.user) == ("linux/amd64", (10001, 10002))
+
+
+def test_folders_of_the_configuration_are_found_through_links(tmp_path: Path) -> None:
+    config = {"WorkingDir": "/srv/l/deep", "Env": ["PATH=/srv/l:/nowhere:/opt/new"]}
+    last = layer({"opt/deep": None, "opt/new": "n"})
+    image = read_image(archive(tmp_path / "i.tar", [LAYERS[0], LAYERS[1], last], config), tmp_path)
+    assert image.entries == {
+        "/": Entry(True, 0o755, 0, 0),
+        "/srv/l": Entry(True, 0o755, 0, 0),
+        "/srv/l/deep": Entry(True, 0o755, 0, 0),
+        "/opt/new": Entry(False, 0o644, 0, 0),
+    }
+
+
+@pytest.mark.parametrize(
+    ("user", "ids"),
+    [
+        ("", (0, 0)),
+        ("guest", (10001, 10002)),
+        ("10001", (10001, 10002)),
+        ("54321", (54321, 0)),
+        ("guest:tty", (10001, 5)),
+        ("guest:7", (10001, 7)),
+        ("nobody-knows", None),
+        ("guest:nobody-knows", None),
+    ],
+)
+def test_a_user_is_looked_up_as_engines_do(user: str, ids: tuple[int, int] | None) -> None:
+    assert user_ids(user, USERS, GROUPS) == ids
+
+
+def test_what_is_no_image_is_said_to_be_none(tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_text("FROM scratch\n")
+    other = tmp_path / "other.tar"
+    with tarfile.open(other, "w") as tar:
+        tar.addfile(tarfile.TarInfo("etc"))
+    for file, words in (
+        (text, "can't be read"),
+        (other, "neither manifest.json nor"),
+        (tmp_path / "no", "No such"),
+    ):
+        with pytest.raises(UnreadableImage, match=words):
+            read_image(file, tmp_path)
