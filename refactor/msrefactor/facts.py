@@ -113,6 +113,8 @@ class Effect:
     """What the ecosystem that interpreted the command wants to remember."""
     dependencies: Dependencies | None = None
     """For an install of dependencies: what it reads and writes."""
+    fetched_by: str = ""
+    """The command that fetches beforehand what this one fetches while it builds; run in the same folder."""
 
 
 @dataclass(frozen=True, slots=True)

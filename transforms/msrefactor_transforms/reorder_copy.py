@@ -17,6 +17,13 @@ After::
     COPY . .
     CMD ["python", "app.py"]
 
+Where a stage that is thrown away has no install, and its Go build fetches the modules on the way, `go mod
+download` is added above the copy of the source: it reads go.mod and go.sum alone, and a go.sum that lists
+all makes sure that it fetches what the build would. Nothing like it is added for other managers: they
+install in a step of their own anyway, or a fetch can fail where the build doesn't (Maven's
+`dependency:go-offline` looks for the project's own modules in a repository; `cargo fetch` wants to see the
+source files of each target).
+
 Refuses with ``install-reads-source`` when the install reads the source (the project itself is installed, a
 script of package.json builds it), ``install-mode`` when the install and the copy touch the same files or the
 command isn't understood, ``opaque-step`` when a step between the two isn't, ``build-variable`` when a build
@@ -32,6 +39,7 @@ from msrefactor.contract import evidence_of, lineage
 from msrefactor.facts import Fact
 from msrefactor.model import Change, Changed, Outcome, Phase, Refused, Risk, Transform, Unchanged, View
 from msrefactor.tree import Dockerfile
+from msrefactor_transforms.ordering.adding import with_fetch
 from msrefactor_transforms.ordering.copies import (
     Blocked,
     Move,
@@ -95,6 +103,9 @@ def _next(view: View, *, is_safe: bool) -> tuple[Dockerfile, Change] | Blocked |
                 return result, _change(view, move)
             if end is not None and _matters(facts.facts, end):
                 blocked = blocked or end
+        added = with_fetch(view, index, facts) if index not in kept else None
+        if added is not None:
+            return added[0], _addition(view, *added[1:])
     return blocked
 
 
@@ -129,6 +140,12 @@ def _change(view: View, move: Move) -> Change:
         "a line in .dockerignore makes sure"
     )
     return Change(reason, Risk.REVIEW, move.copy.line, evidence, (assumption,))
+
+
+def _addition(view: View, command: str, copy: Fact, build: Fact) -> Change:
+    reason = f"`{command}` before the source is copied: then what it fetches comes from the cache"
+    evidence = tuple(evidence_of(one.instruction, view.name) for one in (copy, build))
+    return Change(reason, line=copy.line, evidence=evidence)
 
 
 TRANSFORM = Transform(

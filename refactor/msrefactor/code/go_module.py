@@ -70,6 +70,36 @@ def read_module(context: SourceReader, directory: str = "") -> GoModule | None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class GoWorkspace:
+    """A go.work; directories are relative to the root of the build context."""
+
+    modules: tuple[str, ...]
+    """The directories of its modules; `../x` when outside the context."""
+    replaces: tuple[str, ...]
+    """Local directories that stand in for modules."""
+    replaced_modules: frozenset[str]
+
+
+def read_workspace(context: SourceReader, directory: str = "") -> GoWorkspace | None:
+    """Return the go.work of a directory (go.dev/ref/mod "Workspaces"), None when there is none."""
+    text = context.read_text(posixpath.normpath(posixpath.join(directory, "go.work")))
+    if text is None:
+        return None
+    modules: dict[str, None] = {}
+    replaces: dict[str, None] = {}
+    replaced: set[str] = set()
+    for words, _ in _directives(text):
+        if words[0] == "use" and len(words) > 1:
+            modules.setdefault(posixpath.normpath(posixpath.join(directory, words[1])))
+        elif words[0] == "replace" and "=>" in words:
+            target = words[words.index("=>") + 1 :]
+            if len(target) == 1 and target[0].startswith((".", "/")):
+                replaces.setdefault(posixpath.normpath(posixpath.join(directory, target[0])))
+                replaced.add(words[1])
+    return GoWorkspace(tuple(modules), tuple(replaces), frozenset(replaced))
+
+
 def _directives(text: str) -> Iterator[tuple[list[str], str]]:
     block = ""
     for line in text.splitlines():

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from msrefactor.facts import Effect, Role, Scope, is_under
 from msrefactor.model import Refused
 from msrefactor.shell import Command
-from msrefactor_transforms.ecosystems._go_installs import of_download
+from msrefactor_transforms.ecosystems._go_installs import FETCH_VARIABLES, fetched_by, of_download
 
 _VALUES = frozenset(
     "-o -p -ldflags -gcflags -asmflags -tags -mod -modfile -overlay -pkgdir -toolexec -buildmode "
@@ -63,7 +63,11 @@ def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Eff
         return Effect(Role.BUILD, tool=tool, reads=(scope.cwd,), why=why.get(tool, f"what {tool} generates"))
     if tool != "go":
         return None
-    return _go(list(argv[1:]), scope)
+    effect = _go(list(argv[1:]), scope)
+    # a variable that is set for this command alone wouldn't be there when the modules are fetched
+    texts = (*(name for name, _ in command.assignments), *(word.text for word in command.words))
+    is_alone = any(name.partition("=")[0] in FETCH_VARIABLES for name in texts)
+    return replace(effect, fetched_by="") if effect is not None and is_alone else effect
 
 
 def _go(words: list[str | None], scope: Scope) -> Effect | None:
@@ -73,7 +77,9 @@ def _go(words: list[str | None], scope: Scope) -> Effect | None:
     action = words[0] if words else None
     rest = words[1:]
     if action in ("build", "install"):
-        return _build(action, rest, scope)
+        effect = _build(action, rest, scope)
+        is_tool = isinstance(effect.detail, GoBuild) and effect.detail.is_external
+        return effect if is_tool else replace(effect, fetched_by=fetched_by(rest, scope))
     if action == "get" and _get_installs(rest, scope):
         return _build("install", [word for word in rest if word not in ("-u", "-v", "-t")], scope)
     if action == "mod":
@@ -92,7 +98,8 @@ def _go(words: list[str | None], scope: Scope) -> Effect | None:
     if action == "env":
         return _configure(rest)
     if action in ("test", "vet", "fmt", "fix"):
-        return Effect(Role.GATE, tool="go", reads=(scope.cwd,), reads_only=True)
+        fetch = fetched_by(rest, scope) if action in ("test", "vet") else ""
+        return Effect(Role.GATE, tool="go", reads=(scope.cwd,), reads_only=True, fetched_by=fetch)
     if action in ("version", "list", "help", "doc"):
         return Effect(Role.NOTHING, tool="go")
     if action == "clean":
