@@ -33,7 +33,7 @@ def unified_diff(before: str | None, after: str, path: str) -> str:
     path = posixpath.normpath(path).lstrip("/")
     old_name = "/dev/null" if before is None else _quoted("a/" + path)
     pieces = [f"--- {old_name}\n", f"+++ {_quoted('b/' + path)}\n"]
-    old, new = _lines(before or ""), _lines(after)
+    old, new = lines_of(before or ""), lines_of(after)
     for group in _groups(old, new):
         old_start, old_end = group[0][1], group[-1][2]
         new_start, new_end = group[0][3], group[-1][4]
@@ -47,7 +47,8 @@ def unified_diff(before: str | None, after: str, path: str) -> str:
     return "".join(pieces)
 
 
-def _lines(text: str) -> list[str]:
+def lines_of(text: str) -> list[str]:
+    """Return the lines with their ends, as git counts them; the last may have none."""
     # Not str.splitlines, which also splits at form feeds, U+2028 and others.
     lines = text.split("\n")
     last = lines.pop()
@@ -65,6 +66,11 @@ def _range(start: int, end: int) -> str:
         return str(start + 1)
     # An empty range is named by the line before it.
     return f"{start + 1 if count else start},{count}"
+
+
+def changed_lines(old: list[str], new: list[str]) -> list[tuple[int, int, int, int]]:
+    """Return the changes as places between lines, from 0: old start and end, new start and end."""
+    return [change[1:] for change in _changes(old, new)]
 
 
 def _groups(old: list[str], new: list[str]) -> list[list[_Change]]:

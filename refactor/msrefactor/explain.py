@@ -49,9 +49,14 @@ def remedy_of(refusal: Refused) -> str:
     return refusal.remedy or REFUSALS.get(refusal.code, ("", ""))[1]
 
 
+def line_of(path: str, refusal: Refused) -> int:
+    """Return the line of the Dockerfile that a refusal is about; 1 where none is named."""
+    return next((item.line for item in refusal.evidence if item.file == path and item.line is not None), 1)
+
+
 def refusal_line(path: str, refusal: Refused) -> str:
     """`Dockerfile:7: refused: unknown-artifact: what was met; what would lift it`, in one line."""
-    line = next((item.line for item in refusal.evidence if item.file == path and item.line is not None), 1)
+    line = line_of(path, refusal)
     text = f"refused: {refusal.code}: {refusal.detail}"
     remedy = remedy_of(refusal)
     return printable(f"{path}:{line}: {text}; {remedy}" if remedy else f"{path}:{line}: {text}")
