@@ -174,12 +174,19 @@ def test_a_script_that_may_install_from_earlier_lists_keeps_them(script: str, fi
         "RUN apk update\nRUN sh -c 'apk add b'\n",
         'RUN apk update && apk add a\nRUN ["apk", "add", "b"]\n',
         "RUN apk add -uU a\n",
+        "RUN true | apk update && apk add a\n",
         "RUN apk add --update a && rm -rf /var/cache/apk\n",
         "RUN --mount=type=cache,target=/var/cache/apk apk add --update a\n",
     ],
 )
 def test_an_index_that_may_be_used_stays(runs: str, files: MakeFiles) -> None:
     assert cleaned(files, runs, "clean-package-lists", base="alpine:3.20") == runs
+
+
+def test_an_update_in_a_heredoc_goes_with_its_index(files: MakeFiles) -> None:
+    before = "RUN <<EOF\napk update\napk add git\nEOF\n"
+    after = "RUN <<EOF\napk add --no-cache git\nEOF\n"
+    assert cleaned(files, before, "clean-package-lists", base="alpine:3.20") == after
 
 
 def test_lists_for_who_works_in_the_container_stay(files: MakeFiles) -> None:
@@ -259,6 +266,11 @@ def test_an_install_stands_beside_its_update(before: str, after: str, files: Mak
         "RUN --mount=type=cache,target=/root/.npm npm ci\n",
         "RUN for p in a b; do npm install -g $p; done\n",
         "RUN npm ci || yarn install\n",
+        "RUN pip install --no-cache a\n",
+        "RUN micromamba install -y a && mamba list && mamba clean --all -f -y\n",
+        "ENV GEM_HOME=/gems\nRUN bundle install && find /gems -name cache -type d -exec rm -rf {} +\n",
+        "RUN --mount=type=bind,source=.,target=/mnt,rw cd /mnt && yarn install && npm ci\n",
+        "RUN (if [ -f yarn.lock ]; then yarn install; else pnpm install; fi)\n",
         "RUN echo $(pip install a)\n",
         "ENV GEM_HOME=/gems\nRUN bundle install\nRUN bundle install --local\n",
         "RUN poetry install\nENV POETRY_CACHE_DIR=/x\n".replace("RUN poetry", "USER app\nRUN poetry"),

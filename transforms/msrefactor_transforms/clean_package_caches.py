@@ -30,6 +30,7 @@ from msrefactor.commands import PackageCall
 from msrefactor.contract import evidence_of, starts
 from msrefactor.facts import Fact
 from msrefactor.model import Change, Changed, Outcome, Phase, Refused, Transform, Unchanged, View
+from msrefactor.shell import Command, Item
 from msrefactor.tree import Instruction
 from msrefactor_transforms.cleaning.caches import Left, caches_left
 from msrefactor_transforms.cleaning.editing import Style, style_of, with_command
@@ -95,7 +96,7 @@ _CONDITIONAL = frozenset({"if", "for", "while", "until", "case", "select", "func
 def _always_runs(fact: Fact, one: Left) -> bool:
     """Whether the command runs whenever the RUN succeeds, so that its tool is there."""
     item = fact.items[one.position].item
-    if item is None or item.keyword in _CONDITIONAL:
+    if item is None or _is_conditional(item, one.command):
         return False
     others = [fact.items[n].item for n in (one.position - 1, one.position + 1) if 0 <= n < len(fact.items)]
     before = others[0] if one.position else None
@@ -104,6 +105,12 @@ def _always_runs(fact: Fact, one: Left) -> bool:
         return True
     names = {command.name for other in (item, *others) if other is not None for command in other.commands}
     return len(names) == 1
+
+
+def _is_conditional(item: Item, command: Command) -> bool:
+    """Whether a command inside of an item, at any depth, may not run."""
+    inside = [part for part in item.parts if command in part.commands]
+    return item.keyword in _CONDITIONAL or any(_is_conditional(part, command) for part in inside)
 
 
 def _loses_tool(fact: Fact, one: Left) -> bool:

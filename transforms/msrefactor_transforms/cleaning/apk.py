@@ -128,7 +128,7 @@ def _may_call(fact: Fact, command: Command | None, effect: Effect) -> bool:
 
 
 def _without_updates(fact: Fact, instruction: Instruction) -> Instruction | None:
-    """Return the RUN without its `apk update`s; they stay where they aren't commands of their own."""
+    """Return the RUN without its `apk update`s; None: one stays, and so does the index that it fetches."""
     from msrefactor.facts import script_of
 
     script, spans = script_of(instruction, fact.scope)
@@ -139,6 +139,9 @@ def _without_updates(fact: Fact, instruction: Instruction) -> Instruction | None
         is_update = item.kind == "command" and [word.text for word in item.commands[0].words] in (
             ["apk", "update"], ["apk", "-U", "update"], ["apk", "update", "-q"], ["apk", "-q", "update"],
         )  # fmt: skip
-        if not is_update or item.separator not in ("&&", ";") or item.commands[0].redirects:
+        if not is_update or item.separator not in ("&&", ";", "\n") or item.commands[0].redirects:
             kept.append(position)
+    calls = [call.action for command, call in _calls(fact) if not _is_without(command)]
+    if calls.count("update") != len(script.items) - len(kept):
+        return None
     return kept_items(instruction, script, spans, kept)

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from msrefactor.code.node_package import read_package
-from msrefactor.facts import Fact, Scope, is_under, unwrapped
+from msrefactor.facts import Effect, Fact, Scope, is_under, overlaps, unwrapped
 from msrefactor.shell import Command, Word
-from msrefactor_transforms.cleaning.layers import is_mounted
+from msrefactor_transforms.cleaning.layers import is_lent, is_mounted
 from msrefactor_transforms.ecosystems._ruby_commands import GemInstall
 from msrefactor_transforms.knowledge.package_caches import PackageCache, package_caches
 
@@ -25,6 +25,8 @@ _MOVING_OPTIONS = frozenset(
     "--cache --cache-dir --cache-folder --store-dir --no-index --offline --prefer-offline".split()
 )
 """With these the usual cache gets nothing new."""
+_INTO_FOLDER = ("npm", "yarn", "yarn-berry", "pnpm", "bun")
+"""They install into the project's folder: where that is only lent to the RUN, it is made for the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,15 @@ def commands_with_scope(fact: Fact) -> Iterator[tuple[int, Command | None, Scope
             if command is not None:
                 assigned = {name: word.literal or "" for name, word in command.assignments}
             scope = replace(fact.scope, cwd=cwd, variables={**fact.scope.variables, **assigned})
-            yield position, command, scope, effect.removes
+            yield position, command, scope, (*effect.removes, *_found(command, effect))
             if effect.tool in ("cd", "pushd") and effect.reads:
                 cwd = effect.reads[0]
+
+
+def _found(command: Command | None, effect: Effect) -> tuple[str, ...]:
+    """Return the folders in which a `find` removes what it finds, as the author chose it."""
+    texts = {word.text for word in command.words} if command is not None else set()
+    return effect.writes if effect.tool == "find" and texts & {"-delete", "rm"} else ()
 
 
 def called_tool(words: Sequence[Word], scope: Scope) -> tuple[str, list[Word]] | None:
@@ -109,8 +117,17 @@ def operand_words(words: Sequence[Word]) -> list[Word]:
 
 
 def _cleans(entry: PackageCache, tool: str, rest: Sequence[Word], scope: Scope) -> bool:
+    """Whether a command removes a cache: one of its tool, or of another tool with the same folders."""
     first = next((scope.value(word) for word in operand_words(rest)), None)
-    return tool in entry.tools and first in entry.cleans
+    return any(
+        tool in one.tools and first in one.cleans and (one.name == entry.name or _shares(one, entry, scope))
+        for one in package_caches().values()
+    )
+
+
+def _shares(one: PackageCache, entry: PackageCache, scope: Scope) -> bool:
+    folders = [scope.path(folder) for folder in one.cache if not folder.startswith("{")]
+    return any(overlaps(folder, scope.path(own)) for folder in folders for own in entry.cache)
 
 
 def _left(
@@ -135,7 +152,9 @@ def _left(
         return None
     if any(word.text in ("--help", "-h", "--version", "-v") for word in rest[:1]):
         return None
-    if entry.option and any(word.text == entry.option for word in rest):
+    if any(word.text in entry.options for word in rest):
+        return None
+    if entry.name in _INTO_FOLDER and is_lent(fact, scope.cwd):
         return None
     if any(scope.variables.get(name) for name in entry.no_cache):
         return None

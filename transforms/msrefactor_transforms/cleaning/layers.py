@@ -82,15 +82,15 @@ def commands_of(fact: Fact) -> Iterator[tuple[Item | None, Command | None, Effec
             yield one.item, commands[position] if position < len(commands) else None, effect
 
 
-def mounts(instruction: Instruction) -> tuple[str, ...]:
-    """Return the paths where a RUN mounts something that isn't part of its layer."""
+def mounts(instruction: Instruction, kinds: tuple[str, ...] = ("cache", "tmpfs")) -> tuple[str, ...]:
+    """Return the paths where a RUN mounts something of these kinds, which isn't part of its layer."""
     found = []
     for flag in instruction.flags:
         if flag.name != "mount" or not flag.value:
             continue
         fields = dict(part.partition("=")[::2] for part in flag.value.split(","))
         target = fields.get("target") or fields.get("dst") or fields.get("destination")
-        if target and fields.get("type", "bind") in ("cache", "tmpfs"):
+        if target and fields.get("type", "bind") in kinds:
             found.append(target.rstrip("/") or "/")
     return tuple(found)
 
@@ -98,6 +98,12 @@ def mounts(instruction: Instruction) -> tuple[str, ...]:
 def is_mounted(fact: Fact, path: str) -> bool:
     """Whether what a RUN writes at a path goes into a cache mount or a file system in memory."""
     return any(is_under(path, fact.scope.path(target)) for target in mounts(fact.instruction))
+
+
+def is_lent(fact: Fact, folder: str) -> bool:
+    """Whether a folder is there only while a RUN runs, together with all that is written into it."""
+    lent = mounts(fact.instruction, ("bind", "cache", "tmpfs"))
+    return any(is_under(folder, fact.scope.path(target)) for target in lent)
 
 
 def rebuilt(dockerfile: Dockerfile, edits: Mapping[Place, Instruction | None]) -> Dockerfile:

@@ -20,6 +20,7 @@ class PackageCache:
     cache: tuple[str, ...]
     moved_by: tuple[str, ...] = ()
     option: str = ""
+    spellings: tuple[str, ...] = ()
     no_cache: tuple[str, ...] = ()
     clean: str = ""
     cleans: tuple[str, ...] = ()
@@ -29,6 +30,11 @@ class PackageCache:
     sharing: str = "shared"
     traps: str = ""
     source: str = ""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Every way to write the option."""
+        return (self.option, *self.spellings) if self.option else ()
 
 
 @cache

@@ -193,9 +193,7 @@ def _read(
     if name == "go" and [scope.value(word) for word in operand_words(rest)][:1] == ["mod"]:
         targets = targets[:1]
     found.targets[name] = tuple(dict.fromkeys((*found.targets.get(name, ()), *targets)))
-    if entry.option:
-        option = ("--no-cache-dir", "--no-cache") if name == "pip" else (entry.option, "-n")
-        found.spare_words.extend(word for word in command.words if word.text in option)
+    found.spare_words.extend(word for word in command.words if word.text in entry.options)
     return []
 
 
