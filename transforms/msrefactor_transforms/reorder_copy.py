@@ -98,7 +98,7 @@ def _next(view: View, *, is_safe: bool) -> tuple[Dockerfile, Change] | Blocked |
                 again = all_stage_facts(replace(view, dockerfile=result))[index]
                 if not same_installs(facts, again):
                     detail = "the install finds other files when it stands above the copy"
-                    end = end or Blocked(Refused("install-mode", detail), copy, move.until)
+                    end = Blocked(Refused("install-mode", detail), copy, move.until)
                     continue
                 return result, _change(view, move)
             if end is not None and _matters(facts.facts, end):

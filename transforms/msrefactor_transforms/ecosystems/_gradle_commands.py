@@ -16,6 +16,7 @@ from msrefactor.code.gradle_project import SHADOW, Project, Unsure
 from msrefactor.facts import Effect, Role, Scope, is_under
 from msrefactor.model import Refused
 from msrefactor.shell import Command
+from msrefactor_transforms.ecosystems._gradle_installs import DOWNLOADS, of_download, of_wrapper
 from msrefactor_transforms.ecosystems._java_build import JvmBuild, JvmOutput
 
 _SHELLS = frozenset("sh bash ash dash".split())
@@ -147,12 +148,17 @@ def _effect(call: _Call, scope: Scope, is_wrapper: bool) -> Effect:
     short = [task.rpartition(":")[2] for task in tasks]
     root = _root_of(call.folder, scope)
     is_known = len(tasks) == len(call.tasks)
+    known = None
+    if is_known and short and set(short) <= DOWNLOADS:
+        known = of_download(root, not call.strange, scope)
+    elif is_known and is_wrapper and short in (["-v"], ["--version"]):
+        known = of_wrapper(root, scope)
     if is_known and all(name in _QUIET for name in short):
         if not short and not is_wrapper and not scope.has(call.folder):
             return Effect(Role.NOTHING, tool=tool)
-        return Effect(Role.BUILD, tool=tool, reads=(root,), why="prepares Gradle")
+        return Effect(Role.BUILD, tool=tool, reads=(root,), why="prepares Gradle", dependencies=known)
     if is_known and all(name in _QUIET | _DOWNLOADS for name in short):
-        return Effect(Role.BUILD, tool=tool, reads=(root,), why="downloads libraries")
+        return Effect(Role.BUILD, tool=tool, reads=(root,), why="downloads libraries", dependencies=known)
     if is_known and all(name in _QUIET | _GATES for name in short):
         return Effect(Role.GATE, tool=tool, reads=(root,))
     build = read_build(scope.read, root)

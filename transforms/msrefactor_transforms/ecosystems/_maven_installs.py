@@ -30,29 +30,43 @@ def is_download(goals: Sequence[str]) -> bool:
 def of_download(
     project: str, modules: Sequence[str], properties: Mapping[str, str], is_plain: bool, scope: Scope
 ) -> Dependencies:
-    """Return what a download reads; `modules` are folders below the project."""
+    """Return what a download reads; `modules` are folders below the project, those of modules too.
+
+    Of modules that depend on each other Maven downloads nothing, with the source or without it: such a
+    step fails, or they lie in a repository.
+    """
     folders = [posixpath.normpath(posixpath.join(project, name)) for name in ("", *modules)]
     reads = [posixpath.join(folder, "pom.xml") for folder in folders]
     obstacle: Refused | None = None
     if not is_plain or any(name.startswith("maven.repo") for name in properties):
         obstacle = Refused("install-mode", "which pom is read, or where its dependencies go, isn't known")
-    if len(folders) > 1:
-        detail = "the modules of a build depend on each other, and not only on what is downloaded"
-        obstacle = Refused("install-mode", detail)
-    pom = reads[0]
-    while (text := scope.read(pom)) is not None:
+    pending = list(reads)
+    while pending:
+        pom = pending.pop(0)
+        text = scope.read(pom)
+        if text is None:
+            continue
         found = _MORE.search(text)
         if found is not None:
             detail = f"{pom} may read other files of the project: {found[0]}"
             obstacle = obstacle or Refused("install-mode", detail)
         if "<parent>" not in text:
-            break
+            continue
         named = _RELATIVE.search(text)
-        pom = posixpath.normpath(posixpath.join(posixpath.dirname(pom), named[1] if named else "../pom.xml"))
-        pom = pom if pom.endswith(".xml") else posixpath.join(pom, "pom.xml")
-        if pom in reads:
-            break
-        reads.append(pom)
+        above = posixpath.normpath(
+            posixpath.join(posixpath.dirname(pom), named[1] if named else "../pom.xml")
+        )
+        above = above if above.endswith(".xml") else posixpath.join(above, "pom.xml")
+        if above not in reads:
+            reads.append(above)
+            pending.append(above)
+    missing = next((pom for pom in reads[1 : len(folders)] if not scope.is_file(pom)), None)
+    if missing is not None:
+        obstacle = obstacle or Refused("install-mode", f"the module {missing} isn't in the build context")
+    built = next((folder for folder in folders[1:] if scope.has(posixpath.join(folder, "target"))), None)
+    if built is not None:
+        detail = f"the build context has {built}/target, and Maven may take the module from there"
+        obstacle = obstacle or Refused("install-mode", detail, remedy="add target to .dockerignore")
     if scope.read(reads[0]) is None:
         obstacle = obstacle or Refused("install-mode", f"no pom.xml is found in {project}")
     reads.append(posixpath.join(project, ".mvn"))

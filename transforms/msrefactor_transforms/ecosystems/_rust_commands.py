@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from msrefactor.facts import Effect, Role, Scope
 from msrefactor.model import Refused
 from msrefactor.shell import Command
+from msrefactor_transforms.ecosystems._rust_installs import of_fetch
 from msrefactor_transforms.ecosystems._rust_manifests import (
     Package,
     Project,
@@ -130,6 +131,14 @@ def _cargo(words: list[str | None], scope: Scope) -> Effect | None:
         return Effect(Role.GATE, tool="cargo", reads=(scope.cwd,), reads_only=True)
     if action in _NOTHING:
         return Effect(Role.NOTHING, tool="cargo")
+    if action == "fetch":
+        manifest = given.last("--manifest-path")
+        here = posixpath.dirname(scope.path(manifest)) if manifest else scope.cwd
+        known = of_fetch(here, cargo_home(scope), scope) if given.is_known else None
+        return Effect(
+            Role.BUILD, tool="cargo", reads=(scope.cwd,), reads_only=True, why="fetches crates",
+            dependencies=known,
+        )  # fmt: skip
     if action in _PREPARES:
         return Effect(Role.BUILD, tool="cargo", reads=(scope.cwd,), reads_only=True, why=f"cargo {action}")
     if action == "clean":

@@ -188,13 +188,9 @@ def _globbed(scope: Scope, root: str, names: Iterable[str]) -> list[str]:
             continue
         start = posixpath.dirname(name.split("*")[0].split("?")[0].split("[")[0] + "x")
         folder = posixpath.normpath(posixpath.join(root, start))
-        origin = scope.origin(folder)
-        if origin is None:
-            continue
-        for file in scope.context.files(origin):
+        for file in sorted(scope.files(folder)):
             if posixpath.basename(file) == "Cargo.toml":
-                inside = posixpath.relpath(posixpath.dirname(file) or ".", origin or ".")
-                path = posixpath.normpath(posixpath.join(start, inside))
+                path = posixpath.normpath(posixpath.join(start, posixpath.dirname(file)))
                 is_as_deep = path.count("/") == name.strip("/").count("/")
                 if is_as_deep and fnmatch.fnmatchcase(path, name.strip("/").removeprefix("./")):
                     found.append(path)

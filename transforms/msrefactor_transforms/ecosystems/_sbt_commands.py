@@ -15,6 +15,8 @@ from msrefactor.facts import Effect, Role, Scope
 from msrefactor.model import Refused
 from msrefactor.shell import Command
 from msrefactor_transforms.ecosystems._java_build import JvmBuild, JvmOutput
+from msrefactor_transforms.ecosystems._sbt_installs import DOWNLOADS as UPDATES
+from msrefactor_transforms.ecosystems._sbt_installs import of_update
 
 _SHELLS = frozenset("sh bash ash dash".split())
 _WITH_VALUE = frozenset("-mem -java-home -jvm-debug -ivy -sbt-dir -sbt-boot --sbt-dir -sbt-version".split())
@@ -59,7 +61,8 @@ def _sbt(tool: str, words: Sequence[str | None], scope: Scope) -> Effect:
     if is_known and all(name in _QUIET for name in short):
         return Effect(Role.BUILD, tool=tool, reads=reads, why="prepares sbt")
     if is_known and all(name in _QUIET | _DOWNLOADS for name in short):
-        return Effect(Role.BUILD, tool=tool, reads=reads, why="downloads libraries")
+        known = of_update(scope) if set(short) <= UPDATES and len(words) == len(tasks) else None
+        return Effect(Role.BUILD, tool=tool, reads=reads, why="downloads libraries", dependencies=known)
     if is_known and all(name in _QUIET | _GATES for name in short):
         return Effect(Role.GATE, tool=tool, reads=reads)
     detail = _built([task for task in tasks if task is not None], read_sbt(scope.read, scope.cwd), scope)

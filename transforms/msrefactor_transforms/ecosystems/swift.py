@@ -26,6 +26,7 @@ from msrefactor_transforms.ecosystems._plain_program import (
     prepares,
     unclear,
 )
+from msrefactor_transforms.ecosystems._swift_installs import of_resolve
 from msrefactor_transforms.splitting.opened import SourceKind
 from msrefactor_transforms.splitting.plan import Ecosystem, SplitPlan
 
@@ -89,6 +90,8 @@ def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Eff
             "show-dependencies",
             "dump-package",
         )
+        if words[1:2] == ["resolve"]:
+            return replace(prepares("swift", scope), dependencies=of_resolve(words[2:], scope))
         return prepares("swift", scope) if is_plain else None
     return _build(words[1:], scope) if action == "build" else None
 

@@ -30,8 +30,6 @@ def with_fetch(view: View, index: int, facts: StageFacts) -> tuple[Dockerfile, s
     if fetch is None or not copies:
         return None
     instructions = list(facts.stage.instructions)
-    if has_blank_line(fetch) and not instructions[build.index].leading.strip():
-        instructions[build.index] = instructions[build.index].with_leading("")
     current = _with_stage(view, index, (*instructions[: build.index], fetch, *instructions[build.index :]))
     for _ in copies:
         before = all_stage_facts(current)[index]
