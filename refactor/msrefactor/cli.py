@@ -13,6 +13,7 @@ import click
 
 from msrefactor import __version__
 from msrefactor.console import Output, Signals, Stopped, say, silence
+from msrefactor.errors import BadConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +34,8 @@ Exit codes:
 
 \b
 DRY_RUN=true in the environment turns --write into --diff.
+MSREFACTOR_SELECT, _IGNORE, _UNSAFE, _RUNTIME, _CONFIG and _ISOLATED set the
+options of these names; an option given on the command line wins.
 NO_COLOR and FORCE_COLOR are obeyed; --color and --no-color win.
 """
 
@@ -67,16 +70,44 @@ def _known(values: Sequence[str], every: Sequence[Transform], option: str) -> fr
 @click.option("--check", is_flag=True, help="Only say which files would change, as path:line:col: message.")
 @click.option("--explain", is_flag=True, help="Tell the reasons, evidence, risks, obstacles and needs.")
 @click.option("--list", "show_list", is_flag=True, help="List the transforms, in the order they run.")
-@click.option("--select", multiple=True, metavar="TRANSFORM", help="Run only these; repeat, or a comma list.")
-@click.option("--ignore", multiple=True, metavar="TRANSFORM", help="Don't run these.")
-@click.option("--unsafe", is_flag=True, help="Also make changes that rest on a named assumption.")
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="TRANSFORM",
+    envvar="MSREFACTOR_SELECT",
+    help="Run only these; repeat, or a comma list.",
+)
+@click.option(
+    "--ignore", multiple=True, metavar="TRANSFORM", envvar="MSREFACTOR_IGNORE", help="Don't run these."
+)
+@click.option(
+    "--unsafe/--safe",
+    default=None,
+    envvar="MSREFACTOR_UNSAFE",
+    help="Also make changes that rest on a named assumption; by default only where a configuration allows.",
+)
 @click.option(
     "--runtime",
     type=click.Choice(["smallest", "distroless", "slim"]),
-    default="smallest",
-    show_default=True,
-    help="The barest base image allowed for the final stage.",
+    envvar="MSREFACTOR_RUNTIME",
+    help="The barest base image allowed for the final stage; smallest by default.",
 )
+@click.option(
+    "--config",
+    "config_file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    envvar="MSREFACTOR_CONFIG",
+    help="The configuration for all files given, in place of the closest one above each.",
+)
+@click.option(
+    "--isolated", is_flag=True, envvar="MSREFACTOR_ISOLATED", help="Read no configuration but --config."
+)
+@click.option(
+    "--required-version", metavar="VERSION", help="End with 2 unless this is the version: 1.2, or >=1.2,<2."
+)
+@click.option("--no-pragmas", is_flag=True, help="Don't obey comments `# msrefactor: …`: for an audit.")
+@click.option("--force-exclude", is_flag=True, help="Leave excluded files out even if they are named.")
 @click.option(
     "--context",
     "context_folder",
@@ -110,8 +141,13 @@ def command(
     show_list: bool,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
-    unsafe: bool,
-    runtime: str,
+    unsafe: bool | None,
+    runtime: str | None,
+    config_file: str | None,
+    isolated: bool,
+    required_version: str | None,
+    no_pragmas: bool,
+    force_exclude: bool,
     context_folder: str | None,
     stdin_filename: str | None,
     exit_zero: bool,
@@ -136,8 +172,9 @@ def command(
 
     from pathlib import Path
 
+    from msrefactor.configuration import Configurations, Wanted
+    from msrefactor.configuration_keys import version_fault
     from msrefactor.explain import transform_list
-    from msrefactor.model import Settings
     from msrefactor.pipeline import transforms
     from msrefactor.run import Run, as_filter, over_files
 
@@ -147,13 +184,24 @@ def command(
         output.write(transform_list(transforms()).encode())
         return _ending(output, OK)
 
+    fault = version_fault(required_version, __version__) if required_version is not None else None
+    if fault is not None:
+        raise click.UsageError(fault)
     every = transforms()
-    settings = Settings(
-        unsafe=unsafe,
-        runtime=runtime,
+    wanted = Wanted(
         select=_known(select, every, "--select"),
         ignore=_known(ignore, every, "--ignore"),
+        unsafe=unsafe,
+        runtime=runtime,
         suggestions=explain,
+        pragmas=not no_pragmas,
+    )
+    configurations = Configurations(
+        [transform.name for transform in every],
+        wanted,
+        file=Path(config_file) if config_file is not None else None,
+        is_isolated=isolated,
+        excludes_named=force_exclude,
     )
     context = Path(context_folder) if context_folder is not None else None
     is_dry = write and not is_filter and os.environ.get("DRY_RUN", "").lower() in {"true", "1", "yes"}
@@ -170,9 +218,9 @@ def command(
     run = Run(output, signals, options)
     is_question = diff or check or not (write or is_filter)
     if is_filter:
-        as_filter(run, settings, stdin_filename, context)
+        as_filter(run, configurations, stdin_filename, context)
     else:
-        over_files(run, settings, paths or (".",), context)
+        over_files(run, configurations, paths or (".",), context)
     if run.internal:
         return _ending(output, INTERNAL)
     if run.failed or (strict and run.has_refusal):
@@ -208,6 +256,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except BadConfiguration as error:  # a configuration that can't be obeyed; nothing was touched
+        say(str(error))
+        return USAGE
     except OSError as error:  # click's own output: --help, --version
         silence(sys.stdout)
         say(f"msrefactor: {error}")

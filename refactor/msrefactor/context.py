@@ -416,7 +416,7 @@ def locate(dockerfile: Path, dockerfile_tree: Dockerfile | None, override: Path 
     file = _absolute(dockerfile)
     if override is not None:
         return BuildContext.open(override, file)
-    folders = _folders_above(file.parent)
+    folders = folders_above(file.parent)
     groups = () if dockerfile_tree is None else copied_sources(dockerfile_tree)
 
     def context(root: str) -> BuildContext:
@@ -621,7 +621,7 @@ def _project(root: str, *others: str) -> BuildContext:
     return project
 
 
-def _folders_above(folder: Path) -> list[str]:
+def folders_above(folder: Path) -> list[str]:
     """Return the folder and those above that can be the context, up to the repository or three levels."""
     all_above = _ancestors(str(folder))
     for number, path in enumerate(all_above):

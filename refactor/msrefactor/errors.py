@@ -20,3 +20,7 @@ class BadInput(MsrefactorError):  # noqa: N818 - says what it is
 
 class WriteFailed(MsrefactorError):  # noqa: N818 - says what it is
     """A file was left as it was because it could not be replaced safely."""
+
+
+class BadConfiguration(MsrefactorError):  # noqa: N818 - says what it is
+    """A configuration that can't be obeyed; `str()` is `file:line:column: what; what to do`."""

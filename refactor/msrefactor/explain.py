@@ -109,6 +109,8 @@ def explain(result: Result, path: str, paint: Paint = unpainted) -> str:
     A line begins with the path or with spaces, so that a report after a diff is no part of the diff.
     """
     lines = [paint("bold", f"{printable(path)}: {_verdict(result)}")]
+    lines += [f"  set: {printable(origin)}" for origin in result.origins]
+    lines += [f"  pragma: {printable(warning)}" for warning in result.warnings]
     for step in result.steps:
         lines += [f"  {line}" for line in _step_lines(step, paint)]
     return "".join(f"{line}\n" for line in lines)
@@ -123,7 +125,10 @@ def _verdict(result: Result) -> str:
     if result.is_changed:
         saved = saved_mb(result)
         return "changed" if saved is None else f"changed, the final image loses about {_megabytes(saved)}"
-    if any(isinstance(step.outcome, Refused) for step in result.steps):
+    refusals = [step.outcome for step in result.steps if isinstance(step.outcome, Refused)]
+    if refusals and all(refusal.is_asked_for for refusal in refusals):
+        return "left as its pragmas ask"
+    if refusals:
         return "refused, left as it is"
     return "nothing to change"
 

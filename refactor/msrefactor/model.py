@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -149,6 +149,11 @@ class Refused:
     remedy: str = ""
     """What would lift the obstacle, as an instruction to the reader; by default the one in `REFUSALS`."""
 
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether the file's own author wants it so, by a pragma."""
+        return self.code == "ignored-by-pragma"
+
 
 Outcome: TypeAlias = Changed | Suggested | Unchanged | Refused
 
@@ -186,6 +191,20 @@ class Settings:
     ignore: frozenset[str] = frozenset()
     suggestions: bool = False
     """Whether transforms that only suggest are asked, too."""
+    unsafe_for: frozenset[str] = frozenset()
+    """Transforms whose changes may rest on an assumption although `unsafe` isn't set."""
+    base_images: tuple[tuple[str, str], ...] = ()
+    """Names of a company's copies of public images, and the public names; both end in a slash, or none."""
+    pragmas: bool = True
+    """Whether comments `# msrefactor: …` are obeyed."""
+    origins: tuple[str, ...] = ()
+    """What set which of these, for `--explain`: `runtime = "slim" (msrefactor.toml)`."""
+
+    def of(self, transform: str) -> Settings:
+        """Return the settings as one transform gets them."""
+        if self.unsafe or transform not in self.unsafe_for:
+            return self
+        return replace(self, unsafe=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +248,8 @@ class Transform:
     """False: it runs only when selected by name."""
     is_suggestion: bool = False
     """Whether it is worth telling of when it isn't selected; nothing is changed then."""
+    edits_stand_alone: bool = False
+    """Whether each instruction's edit is right without the others: a pragma then takes away only its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +273,10 @@ class Result:
     """One line `line:column: message` when the file couldn't be read or parsed."""
     internal_error: str | None = None
     """What our own check found wrong with our own output; the file is left alone."""
+    warnings: tuple[str, ...] = ()
+    """What is wrong with the file's own pragmas: `line:column: message`."""
+    origins: tuple[str, ...] = ()
+    """What set which of the settings."""
 
     @property
     def is_changed(self) -> bool:
@@ -316,6 +341,14 @@ REFUSALS: Mapping[str, tuple[str, str]] = {
         "copy or install it explicitly",
     ),
     "unproved": ("the split rests on an assumption", "read the assumption and pass --unsafe"),
+    "ignored-by-pragma": (
+        "a comment `# msrefactor: …` in the file keeps it as it is",
+        "remove the comment, or audit with --no-pragmas",
+    ),
+    "base-not-mirrored": (
+        "the new base image has no name in `base-images`, and the file's own base has",
+        "add the mirror's name of the image to base-images",
+    ),
     "windows": ("Windows containers aren't handled", "nothing to do"),
 }
 """Each obstacle's name: what it means, and what would lift it."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msrefactor.context import BuildContext, locate
 from msrefactor.errors import BadInput
+from msrefactor.knowledge.images import mirrored
+from msrefactor.mirrors import base_findings, with_mirrors
 from msrefactor.model import (
     REFUSALS,
     Changed,
@@ -25,6 +27,7 @@ from msrefactor.model import (
     View,
 )
 from msrefactor.parse import parse
+from msrefactor.pragmas import MARK, Pragmas, kept_by, read_pragmas, restrained
 from msrefactor.source import read_source
 from msrefactor.uses import find_uses
 
@@ -132,18 +135,26 @@ def refactor_text(
     """
     prove = check if check is not None else _the_check()
     every = _every_transform() if transforms is None else transforms
-    unchanged = Result(path, text, text)
+    unchanged = Result(path, text, text, origins=settings.origins)
     try:
         dockerfile = parse(text)
         if dockerfile.render() != text:
             return replace(unchanged, internal_error="the parsed file doesn't print as it was read")
         selected = chosen(every, settings)
-        end = _fold(View(dockerfile, context, uses, path, settings), selected, prove)
+        view = View(dockerfile, context, uses, path, settings)
+        pragmas = _pragmas(dockerfile, settings, every)
+        if pragmas.whole_file is not None:
+            kept = kept_by(view, pragmas.whole_file)
+            return replace(unchanged, steps=(Step("every transform", kept),), warnings=pragmas.warnings)
+        with mirrored(settings.base_images):
+            end = _fold(view, selected, prove, pragmas)
         if end.fault is not None:
             return replace(unchanged, steps=end.steps, internal_error=end.fault)
         after = end.dockerfile.render()
         if after != text:
-            unstable = _second_change(View(parse(after), context, uses, path, settings), selected)
+            again = View(parse(after), context, uses, path, settings)
+            with mirrored(settings.base_images):
+                unstable = _second_change(again, selected, _pragmas(again.dockerfile, settings, every))
             if unstable is not None:
                 return replace(
                     unchanged, steps=end.steps, internal_error=f"{unstable}: a second run changes more"
@@ -155,7 +166,8 @@ def refactor_text(
     others = tuple(
         other for step in end.steps if isinstance(step.outcome, Changed) for other in step.outcome.others
     )
-    return Result(path, text, after, end.steps, others)
+    warnings = (*pragmas.warnings, *_unused(pragmas, end, selected, settings))
+    return replace(unchanged, after=after, steps=end.steps, others=others, warnings=warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,19 +178,22 @@ class _End:
     steps: tuple[Step, ...]
     fault: str | None = None
     """What the check found wrong with a transform's result."""
+    stopped: frozenset[tuple[int, str]] = frozenset()
+    """The lines of the pragmas that forbade something, and the transforms that wanted it."""
 
 
-def _fold(view: View, selected: Sequence[Transform], check: Check) -> _End:
+def _fold(view: View, selected: Sequence[Transform], check: Check, pragmas: Pragmas) -> _End:
     """Give each transform the tree that the ones before it left."""
     steps: tuple[Step, ...] = ()
+    stopped: set[tuple[int, str]] = set()
     for transform in selected:
         try:
-            outcome = _allowed(transform.apply(view), view.settings)
-            if isinstance(outcome, Changed) and _is_the_same(outcome, view):
-                outcome = Unchanged("the result is the file as it was")
+            outcome, left_out, lines = _asked(transform, view, pragmas)
+            stopped.update((line, transform.name) for line in lines)
             findings: tuple[str, ...] = ()
             if isinstance(outcome, Changed):
                 findings = check(view, outcome.dockerfile, outcome, transform)
+                findings = findings or base_findings(view, outcome.dockerfile)
                 if not findings and transform.is_suggestion and transform.name not in view.settings.select:
                     outcome = Suggested(outcome.changes)
         except Exception as error:  # noqa: BLE001  told as an internal error, with the place
@@ -189,10 +204,43 @@ def _fold(view: View, selected: Sequence[Transform], check: Check) -> _End:
             if is_ours:
                 return _End(view.dockerfile, steps, f"{transform.name}: {refusal.detail}")
             continue
-        steps += (Step(transform.name, outcome),)
+        steps += (Step(transform.name, outcome), *(Step(transform.name, one) for one in left_out))
         if isinstance(outcome, Changed):
             view = replace(view, dockerfile=outcome.dockerfile)
-    return _End(view.dockerfile, steps)
+    return _End(view.dockerfile, steps, stopped=frozenset(stopped))
+
+
+def _asked(
+    transform: Transform, view: View, pragmas: Pragmas
+) -> tuple[Outcome, tuple[Refused, ...], frozenset[int]]:
+    """Return what a transform makes of the file as far as settings and pragmas allow it.
+
+    Then the edits that were left out, and the lines of the pragmas that are why.
+    """
+    settings = view.settings.of(transform.name)
+    outcome = _allowed(transform.apply(replace(view, settings=settings)), settings)
+    if isinstance(outcome, Changed):
+        outcome = with_mirrors(view, outcome)
+    if isinstance(outcome, Changed) and _is_the_same(outcome, view):
+        outcome = Unchanged("the result is the file as it was")
+    if isinstance(outcome, Changed) and pragmas.every:
+        return restrained(view, outcome, transform, pragmas)
+    return outcome, (), frozenset()
+
+
+def _pragmas(dockerfile: Dockerfile, settings: Settings, every: Sequence[Transform]) -> Pragmas:
+    """Return the pragmas that are to be obeyed."""
+    if not settings.pragmas or MARK not in dockerfile.render():
+        return Pragmas()
+    return read_pragmas(dockerfile, [transform.name for transform in every])
+
+
+def _unused(
+    pragmas: Pragmas, end: _End, selected: Sequence[Transform], settings: Settings
+) -> tuple[str, ...]:
+    ran = frozenset(transform.name for transform in selected)
+    ran_all = not (settings.select or settings.ignore)
+    return tuple(pragmas.unused(end.stopped, ran, ran_all=ran_all))
 
 
 def _is_the_same(outcome: Changed, view: View) -> bool:
@@ -228,10 +276,10 @@ def _refusal(findings: tuple[str, ...]) -> tuple[Refused, bool]:
     return Refused(first, "; ".join(detail for code, detail in named if code == first)), False
 
 
-def _second_change(view: View, selected: Sequence[Transform]) -> str | None:
+def _second_change(view: View, selected: Sequence[Transform], pragmas: Pragmas) -> str | None:
     """Return the first transform that would change its own run's result again."""
     for transform in selected:
-        outcome = _allowed(transform.apply(view), view.settings)
+        outcome, _, _ = _asked(transform, view, pragmas)
         if isinstance(outcome, Changed) and outcome.dockerfile.render() != view.dockerfile.render():
             return transform.name
     return None

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from msrefactor.model import OtherFile, Result, Settings
+    from msrefactor.configuration import Configurations
+    from msrefactor.model import OtherFile, Result
 
 
 class Run:
@@ -31,6 +32,7 @@ class Run:
         self.echoes = options["echoes"]
         self.total = 0
         self.changed = self.unchanged = self.refused = self.failed = self.internal = 0
+        self.excluded = 0
         self.has_refusal = False
         self.saved = 0.0
         self.shown: dict[Path, OtherFile] = {}
@@ -42,7 +44,11 @@ class Run:
         from msrefactor.model import Refused
 
         path = str(result.path) if result.path is not None else "<stdin>"
-        refusals = [step.outcome for step in result.steps if isinstance(step.outcome, Refused)]
+        refusals = [
+            step.outcome
+            for step in result.steps
+            if isinstance(step.outcome, Refused) and not step.outcome.is_asked_for
+        ]
         if result.error is not None:
             self.failed += 1
             say(printable(f"{path}:{result.error}"))
@@ -58,6 +64,8 @@ class Run:
             else:
                 self.unchanged += 1
             if not self.quiet:
+                for warning in result.warnings:
+                    say(printable(f"{path}:{warning}"))
                 for refusal in refusals:
                     say(refusal_line(path, refusal))
         if self.check and not self.diff:
@@ -158,7 +166,8 @@ class Run:
         files = f"{self.total} file" if self.total == 1 else f"{self.total} files"
         unfinished = f" ({self.total - done} not looked at)" if done < self.total else ""
         saved = f"; about {self.saved:.0f} MB less" if self.saved >= 1 else ""
-        return f"{files}: {parts}{unfinished}{saved}"
+        excluded = f"; {self.excluded} excluded by a configuration" if self.excluded else ""
+        return f"{files}: {parts}{unfinished}{saved}{excluded}"
 
 
 def _written(result: Result, path: str) -> Iterator[str]:
@@ -195,8 +204,13 @@ def patch_path(path: Path | None) -> str:
     return shown.lstrip("/")
 
 
-def over_files(run: Run, settings: Settings, paths: Sequence[str], context: Path | None) -> None:
-    """Take each file in turn and tell the sum, also when a signal ends the run early."""
+def over_files(run: Run, configurations: Configurations, paths: Sequence[str], context: Path | None) -> None:
+    """Take each file in turn and tell the sum, also when a signal ends the run early.
+
+    All configurations are read before the first file is touched: one that can't be obeyed ends the run.
+    """
+    from pathlib import Path
+
     from msrefactor.context import shared_projects
     from msrefactor.explain import printable
     from msrefactor.pipeline import refactor_file
@@ -207,15 +221,19 @@ def over_files(run: Run, settings: Settings, paths: Sequence[str], context: Path
         run.failed += 1
         run.total += 1
         say(printable(f"{folder}:1:1: can't be listed: {problem}"))
-    run.total += len(found.files)
-    if not run.total:
+    named = {Path(path) for path in paths if not Path(path).is_dir()}
+    settings = {path: configurations.settings_for(path, is_named=path in named) for path in found.files}
+    files = {path: chosen for path, chosen in settings.items() if chosen is not None}
+    run.excluded = len(settings) - len(files)
+    run.total += len(files)
+    if not run.total and not run.excluded:
         if not run.quiet:
             say(printable(f"no Dockerfile found in {', '.join(paths)}"))
         return
     try:
         with shared_projects():
-            for path in found.files:
-                run.take(refactor_file(path, settings, context))
+            for path, chosen in files.items():
+                run.take(refactor_file(path, chosen, context))
                 if not run.output.is_open and not run.write:
                     break  # nobody reads what is all that we'd do
     except Stopped:
@@ -225,7 +243,7 @@ def over_files(run: Run, settings: Settings, paths: Sequence[str], context: Path
         say(run.summary())
 
 
-def as_filter(run: Run, settings: Settings, name: str | None, context: Path | None) -> None:
+def as_filter(run: Run, configurations: Configurations, name: str | None, context: Path | None) -> None:
     """Read stdin and write the text to stdout, changed or not: an editor puts it into the buffer."""
     from pathlib import Path
 
@@ -236,6 +254,11 @@ def as_filter(run: Run, settings: Settings, name: str | None, context: Path | No
 
     data = sys.stdin.buffer.read() if sys.stdin is not None else b""
     path = Path(name) if name is not None else None
+    settings = configurations.settings_for(path)
+    if settings is None:
+        run.excluded = 1
+        run.output.write(data if run.echoes else b"")
+        return
     try:
         result = refactor_source(source_of(data, path).text, path, settings, context)
     except BadInput as error:

@@ -177,4 +177,5 @@ TRANSFORM = Transform(
     "Keep the caches of package managers out of the final image.",
     Phase.CLEAN,
     apply,
+    edits_stand_alone=True,
 )

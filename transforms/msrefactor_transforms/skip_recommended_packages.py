@@ -109,4 +109,5 @@ TRANSFORM = Transform(
     "With --unsafe, leave out the packages that apt only recommends.",
     Phase.CLEAN,
     apply,
+    edits_stand_alone=True,
 )

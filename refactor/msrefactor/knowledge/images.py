@@ -5,7 +5,9 @@ without one means). An image that no table knows is of the family "unknown", and
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cache
 from types import MappingProxyType
@@ -89,12 +91,69 @@ _NAMED_BY_NUMBER = (
 )  # debian:12 says its release as debian:bookworm does
 
 
+_mirrors: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("_mirrors", default=())
+
+
+@contextmanager
+def mirrored(names: tuple[tuple[str, str], ...]) -> Iterator[None]:
+    """Let names of a company's copies be read as the public images that they are copies of.
+
+    Each pair is such a name and the public one; both end in a slash, and stand for what is below, or none.
+    """
+    token = _mirrors.set(names)
+    try:
+        yield
+    finally:
+        _mirrors.reset(token)
+
+
+def public_name(name: str) -> str | None:
+    """Return the public name of a repository that is a company's copy; None if it is none."""
+    found = _longest(_mirrors.get(), name)
+    return None if found is None else found[1] + name[len(found[0]) :]
+
+
+def mirror_names(text: str) -> Iterator[str]:
+    """Yield the names under which a company has a public image, tag and digest included."""
+    reference = parse_reference(text)
+    public = f"{reference.registry}/{reference.repository}"
+    ending = text.strip()[len(_repository(text)) :]
+    for mirror, name in _mirrors.get():
+        full = _full_name(name)
+        if public == full or (full.endswith("/") and public.startswith(full)):
+            below = public[len(full) :]
+            yield f"{mirror}{below}{ending}"
+
+
+def _longest(pairs: Iterable[tuple[str, str]], name: str) -> tuple[str, str] | None:
+    fitting = [(key, to) for key, to in pairs if name == key or (key.endswith("/") and name.startswith(key))]
+    return max(fitting, key=lambda pair: len(pair[0]), default=None)
+
+
+def _full_name(name: str) -> str:
+    """Return a public name, or the beginning of one, with its registry."""
+    first, slash, rest = name.partition("/")
+    if not slash:
+        return f"docker.io/library/{name}"
+    if "." in first or ":" in first or first == "localhost":
+        return f"docker.io/{rest}" if first in _tables()["registries"]["docker_hub"] else name
+    return f"docker.io/{name}"
+
+
+def _repository(text: str) -> str:
+    """Return an image's text without tag and digest."""
+    name = text.strip().partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"
+
+
 def parse_reference(text: str) -> ImageReference:
     """Return the parts of an image reference; a name that holds a variable is taken as it stands."""
     name, _, digest = text.strip().partition("@")
     head, slash, last = name.rpartition("/")
     last, colon, tag = last.partition(":")
     name = f"{head}{slash}{last}"
+    name = public_name(name) or name
     first, slash, rest = name.partition("/")
     if slash and ("." in first or ":" in first or first == "localhost"):
         registry, repository = first, rest
