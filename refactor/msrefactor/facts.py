@@ -364,25 +364,56 @@ def stage_facts(
     interpreters: Sequence[Interpreter] = (),
     start: Scope | None = None,
 ) -> StageFacts:
-    """Interpret one stage. `start` is the end of the stage it builds on, where it builds on one."""
-    base = start.base if start is not None else describe(base_image_text(dockerfile, stage))
-    scope = start or Scope(
-        base=base,
-        context=context,
-        cwd=base.workdir or "/",
-        user=base.user or "root",
-        variables={"PATH": DEFAULT_PATH, **base.env},
-        homes={"node": "/home/node"} if base.family == "node" else {},
-        escape=dockerfile.escape,
-    )
-    scope = replace(scope, context=context, escape=dockerfile.escape)
+    """Interpret one stage. `start` is the end of the stage it builds on, where it builds on one.
+
+    The trees of a run begin alike, so what an instruction does is worked out once for each place that it is
+    met at: behind the same instructions, in the same context.
+    """
     defaults = global_arguments(dockerfile)
+    text = base_image_text(dockerfile, stage)
+    known = context.remembered(
+        ("facts", interpreters, dockerfile.escape, tuple(defaults.items())), _Interpreted
+    )
+    if start is None:
+        scope = known.starts.get(text)
+        if scope is None:
+            base = describe(text)
+            scope = known.starts[text] = Scope(
+                base=base,
+                context=context,
+                cwd=base.workdir or "/",
+                user=base.user or "root",
+                variables={"PATH": DEFAULT_PATH, **base.env},
+                homes={"node": "/home/node"} if base.family == "node" else {},
+                escape=dockerfile.escape,
+            )
+    elif start.context is context and start.escape == dockerfile.escape:
+        scope = start
+    else:
+        scope = replace(start, context=context, escape=dockerfile.escape)
+    base = scope.base
     facts: list[Fact] = []
     for index, instruction in enumerate(stage.instructions):
-        fact = _fact(index, instruction, scope, interpreters)
-        facts.append(fact)
-        scope = _after(fact, scope, defaults)
+        key = (id(scope), index, instruction)
+        step = known.steps.get(key)
+        if step is None:
+            fact = _fact(index, instruction, scope, interpreters)
+            step = known.steps[key] = (fact, _after(fact, scope, defaults))
+        facts.append(step[0])
+        scope = step[1]
     return StageFacts(stage, base, tuple(facts), scope)
+
+
+class _Interpreted:
+    """What was worked out in one build context with the same interpreters and global arguments."""
+
+    __slots__ = ("starts", "steps")
+
+    def __init__(self) -> None:
+        self.starts: dict[str, Scope] = {}
+        """By the base image."""
+        self.steps: dict[tuple[int, int, Instruction], tuple[Fact, Scope]] = {}
+        """By the scope before it (its `id`, which stays taken: the fact holds the scope), index and text."""
 
 
 def _fact(index: int, instruction: Instruction, scope: Scope, interpreters: Sequence[Interpreter]) -> Fact:

@@ -581,13 +581,18 @@ def _is_manifest(file: str) -> bool:
 
 def _of_kubernetes(place: _Place, image: _Image) -> Iterator[Use]:
     """Yield the uses of the containers that run the image; of templates nothing is known."""
-    containers = tuple(_containers(place))
+    containers = place.project.remembered("containers", lambda: tuple(_containers(place)))
     ours = [c for c in containers if image.is_image(c[2])]
-    if not ours and sum(map(is_dockerfile_name, map(posixpath.basename, place.files))) == 1:
+    if not ours and containers and place.project.remembered("dockerfiles", lambda: _dockerfiles(place)) == 1:
         # With one Dockerfile in the project, what nobody else makes must be this.
         ours = [c for c in containers if not _is_public(c[2])]
     for file, node, _, user in ours:
         yield from _of_container(place, file, node, user)
+
+
+def _dockerfiles(place: _Place) -> int:
+    """Return how many Dockerfiles the project has."""
+    return sum(is_dockerfile_name(posixpath.basename(file)) for file in place.files)
 
 
 def _containers(place: _Place) -> Iterator[tuple[str, Node, str, Node | None]]:

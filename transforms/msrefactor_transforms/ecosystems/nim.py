@@ -189,12 +189,14 @@ def _installed(view: View, facts: StageFacts) -> Refused | None:
         names = {
             posixpath.basename(name) for key, value in effect.notes if key == _INSTALLED for name in value
         }
+        if not names:
+            continue
         started = {
             posixpath.basename(name)
             for name, _ in wanted(view, facts).commands
             if "/" not in name or "/.nimble/" in name
         }
-        if names and (names & started or (not made and effect.tool == "nimble")):
+        if names & started or (not made and effect.tool == "nimble"):
             place = evidence_of(fact.instruction, view.name)
             detail = "`nimble install` leaves a link into Nimble's packages"
             return Refused("unknown-artifact", detail, (place,), "use `nimble build`")
