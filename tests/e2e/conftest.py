@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from .compare import table
-from .engine import Engine, NoEngineError, connect
+from msrefactor.verification.engines import Engine, NoEngine, connect
 
 HEADING = ("case", "before MB", "after MB", "percent", "rebuild before s", "rebuild after s")
 ROWS = pytest.StashKey[list[tuple[str, ...]]]()
@@ -18,9 +17,11 @@ ROWS = pytest.StashKey[list[tuple[str, ...]]]()
 def engine() -> Iterator[Engine]:
     """A Docker Engine; what the tests make with it is removed, also on failure, Ctrl-C and SIGTERM."""
     try:
-        engine = connect()
-    except NoEngineError as error:
-        pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+        engine = connect("docker")
+    except NoEngine as error:
+        pytest.exit(
+            f"the real-build tests need a Docker Engine: {error}", returncode=pytest.ExitCode.USAGE_ERROR
+        )
     before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         yield engine
@@ -49,3 +50,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def _as_interrupt(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as aligned columns: the first is text, the others are numbers."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(w) if at else cell.ljust(w)
+            for at, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )

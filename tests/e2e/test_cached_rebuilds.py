@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import shutil
 from pathlib import Path
 
 import pytest
 
+from msrefactor.verification.engines import Engine
+
 from .cases import marked_folders, read
-from .engine import Engine
 from .test_real_builds import name, refactor
 from .trial import build
 
@@ -37,13 +37,7 @@ def test_install_comes_from_the_cache(folder: Path, engine: Engine, tmp_path: Pa
         source.write_text(source.read_text() + "\n" * (1 + secrets.randbelow(10_000)))
         again = build(engine, case.run, tag, context, case.dockerfile)
         assert again.succeeded, again.log
-        cached[side] = cached_runs(again.log)
+        cached[side] = again.cached_steps
     gained = cached["after"] - cached["before"]
     assert gained, f"no RUN comes from the cache that didn't before: {cached}"
     assert len(cached["after"]) > len(cached["before"])
-
-
-def cached_runs(log: str) -> frozenset[str]:
-    """Return the RUN steps that a build with plain progress took from the cache."""
-    titles = dict(re.findall(r"^#(\d+) \[[^\]]*\] (RUN .*)$", log, re.M))
-    return frozenset(titles[step] for step in re.findall(r"^#(\d+) CACHED$", log, re.M) if step in titles)

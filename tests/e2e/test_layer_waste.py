@@ -9,9 +9,9 @@ import pytest
 
 from msrefactor.facts import base_image_text
 from msrefactor.parse import parse
+from msrefactor.verification.engines import Engine
 
 from .cases import FIXTURES, read
-from .engine import Engine
 from .test_real_builds import FOLDERS, name, refactor
 from .trial import build
 from .waste import waste_of_image

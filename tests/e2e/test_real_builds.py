@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from msrefactor.verification.containers import Behaviour
+from msrefactor.verification.engines import Engine
+
 from .cases import FIXTURES, Case, marked_folders, read
-from .engine import Behaviour, Engine
-from .trial import build, promise_unmet, try_both, watch
+from .trial import build, promise_unmet, start, try_both
 
 pytestmark = pytest.mark.e2e
 
@@ -55,7 +57,7 @@ def test_real_build(folder: Path, engine: Engine, tmp_path: Path, add_row: Calla
         old_build = build(engine, case.run, tags[0], before, case.dockerfile)
         if not old_build.succeeded:
             fail("the original doesn't build", old_file, old_build.log)
-        alone = watch(engine, case.run, tags[0])
+        alone = start(engine, case.run, tags[0])
         if missing := promise_unmet(case.run, alone):
             fail("the original doesn't work", old_file, missing, alone)
         return
@@ -101,7 +103,7 @@ def check_repaired_build(
     new_build = build(engine, case.run, tags[1], after, case.dockerfile)
     if not new_build.succeeded:
         fail("the repaired file doesn't build", new_file, new_build.log)
-    alone = watch(engine, case.run, tags[1])
+    alone = start(engine, case.run, tags[1])
     if missing := promise_unmet(case.run, alone):
         fail("the repaired image doesn't work", new_file, missing, alone)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .engine import BUILD_SECONDS, PREFIX
+from .builds import BUILD_SECONDS, PREFIX
 
 CACHES = (
     "var/lib/apt/lists", "var/cache/apt/archives", "var/cache/apk", "var/cache/dnf", "var/cache/yum",

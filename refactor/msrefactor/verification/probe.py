@@ -1,9 +1,12 @@
 """Asks a server over its own loopback and tells what it answered and which ports listen, as JSON.
 
 Runs inside the network namespace of the container under test (given to a Python on standard input), so it
-needs no published port and no way into the container, which may hold no shell. Standard library only.
+needs no published port and no way into the container, which may hold no shell. Standard library only, and
+nothing newer than Python 3.8, because it runs on whatever Python image is there.
 
-    python3 - SPECIFICATION        {"port": 80, "paths": ["/"], "headers": {}, "wait": 30}
+    python3 - SPECIFICATION        {"port": 80, "paths": ["/"], "headers": {}, "listen": [80], "wait": 30}
+
+The ports of `listen` are waited for first. Without a port the first of them is asked, or whoever listens.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ LISTEN = "0A"
 
 
 def listening_ports() -> list[str]:
-    """`tcp 0.0.0.0:80` for each listening socket of this network namespace, sorted."""
+    """Return `tcp any:80` for each listening socket of this network namespace, sorted."""
     ports = set()
     for family in ("tcp", "tcp6"):
         table = Path("/proc/net", family)
@@ -35,7 +38,7 @@ def listening_ports() -> list[str]:
 
 
 def reach(address: str) -> str:
-    """`any`, `loopback` or the address in hexadecimal as the kernel writes it."""
+    """Return `any`, `loopback` or the address in hexadecimal as the kernel writes it."""
     if not address.strip("0"):
         return "any"
     if address in ("0100007F", "00000000000000000000000001000000"):
@@ -44,7 +47,7 @@ def reach(address: str) -> str:
 
 
 def ask(port: int, path: str, headers: dict[str, str], deadline: float) -> dict[str, object]:
-    """The answer to one request, asked again until somebody listens.
+    """Return the answer to one request, asked again until somebody listens.
 
     A path may have another method than GET before it: `HEAD /`. `GZIP /` is a GET that takes gzip.
     """
@@ -74,16 +77,36 @@ def ask(port: int, path: str, headers: dict[str, str], deadline: float) -> dict[
 
 
 def plain(body: bytes, encoding: str | None) -> bytes:
-    """The body as it was before it was compressed."""
+    """Return the body as it was before it was compressed."""
     return gzip.decompress(body) if encoding == "gzip" and body else body
 
 
+def numbers() -> list[int]:
+    """Return the numbers of the ports that listen for others than the container itself, then all."""
+    ports = sorted(listening_ports(), key=lambda port: " loopback:" in port)
+    return [int(port.rpartition(":")[2]) for port in ports]
+
+
+def await_ports(wanted: list[int], deadline: float) -> None:
+    """Wait until all these ports listen, or any port if none is named."""
+    while time.monotonic() < deadline:
+        found = numbers()
+        if all(port in found for port in wanted) and (wanted or found):
+            return
+        time.sleep(POLL_SECONDS)
+
+
 def main() -> None:
+    """Read the specification, ask, and print the report."""
     specification = json.loads(sys.argv[1])
     deadline = time.monotonic() + specification["wait"]
+    port, listen = specification.get("port"), specification.get("listen")
+    if listen is not None or port is None:
+        await_ports(listen or [], deadline)
+    asked = port or (listen or numbers() or [80])[0]
     answers = [
-        ask(specification["port"], path, specification["headers"], deadline)
-        for path in specification["paths"]
+        ask(asked, path, specification.get("headers") or {}, deadline)
+        for path in specification.get("paths") or []
     ]
     json.dump({"answers": answers, "ports": listening_ports()}, sys.stdout)
 
