@@ -29,6 +29,7 @@ from msrefactor.facts import (
 from msrefactor.ignoring import hidden_reads
 from msrefactor.model import Changed, Transform, View
 from msrefactor.parse import parse
+from msrefactor.provision import final_of, has
 from msrefactor.replacement import replacement_findings
 from msrefactor.tree import Dockerfile, Instruction
 
@@ -64,7 +65,7 @@ def check(before: View, after: Dockerfile, outcome: Changed, transform: Transfor
     findings.extend(_variables(old, again))
     findings.extend(_artifacts(before, again))
     findings.extend(_users(before, again))
-    findings.extend(_needs(outcome))
+    findings.extend(_needs(before, again, outcome))
     findings.extend(_second_opinion(old))
     findings.extend(_second_opinion(again))
     return tuple(dict.fromkeys(findings))
@@ -343,10 +344,21 @@ def _users_made(before: View, dockerfile: Dockerfile) -> set[str]:
     }
 
 
-def _needs(outcome: Changed) -> Iterable[str]:
+def _needs(before: View, new: Dockerfile, outcome: Changed) -> Iterable[str]:
+    """Everything that the container uses was found, and the final stage's instructions really bring it."""
     for need in outcome.needs:
         if need.provider is None:
             yield f"need-not-found: {need.kind.value} {need.name} ({need.evidence})"
+    if not outcome.needs or outcome.replacement is not None:
+        return
+    old = before.dockerfile
+    final = final_of(
+        [_stage_facts(before, old, index) for index in lineage(old, len(old.stages) - 1)],
+        [_stage_facts(before, new, index) for index in lineage(new, len(new.stages) - 1)],
+    )
+    for need in outcome.needs:
+        if need.provider is not None and not has(final, need):
+            yield f"check-failed: the final stage lacks the {need.kind.value} {need.name}: {need.provider}"
 
 
 def _second_opinion(dockerfile: Dockerfile) -> Iterable[str]:

@@ -121,6 +121,15 @@ def commands_in(base: BaseImage) -> frozenset[str]:
     return frozenset(found)
 
 
+def surely_has(base: BaseImage, command: str) -> bool:
+    """Whether a package that the image is known to hold, on each release that it can be, has a command."""
+    releases = (base.release,) if base.release else base.releases
+    return bool(releases) and all(
+        any(command in commands_of(package, release) for package in packages_in(base, release))
+        for release in releases
+    )
+
+
 def lost_libraries(base: BaseImage, runtime: BaseImage) -> frozenset[str]:
     """Return the packages with shared libraries that `base` holds and `runtime` lacks."""
     return frozenset(filter(_is_library, lost_packages(base, runtime)))

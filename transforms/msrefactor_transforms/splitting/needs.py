@@ -74,7 +74,7 @@ def wanted(view: View, facts: StageFacts, code: CodeNeeds = EMPTY) -> Wants:
                 scripts += [_script(facts, path), written_needs(facts, path, view.name)]
             elif one.kind == "unknown":
                 unknown.append(start.evidence)
-    everything = merged_needs(scripts)
+    everything = _with_scripts(view, facts, merged_needs(scripts))
     for name, evidence in everything.commands:
         inside = context_path(name)
         if inside is None:
@@ -102,12 +102,35 @@ def placed_path(facts: StageFacts, name: str) -> str | None:
     return None
 
 
+def _with_scripts(view: View, facts: StageFacts, needs: CodeNeeds) -> CodeNeeds:
+    """Add what the scripts use that the source starts, or that it only names: it may well start them."""
+    seen: set[str] = set()
+    while True:
+        names = [name for name, _ in (*needs.commands, *needs.paths) if name not in seen]
+        if not names:
+            return needs
+        seen.update(names)
+        found = [needs]
+        for name in names:
+            inside = context_path(name)
+            if inside is not None:
+                found.append(_script_at(facts, posixpath.normpath(inside)))
+                continue
+            path = placed_path(facts, name)
+            if path is not None:
+                found += [_script(facts, path), written_needs(facts, path, view.name)]
+        needs = merged_needs(found)
+
+
 def _script(facts: StageFacts, name: str) -> CodeNeeds:
     """Return what a script of the context uses; nothing for what isn't one."""
     path = placed_path(facts, name)
     source = facts.end.origin(path) if path else None
-    if source is None:
-        return EMPTY
+    return EMPTY if source is None else _script_at(facts, source)
+
+
+def _script_at(facts: StageFacts, source: str) -> CodeNeeds:
+    """Return what a file of the context uses if it is a script; `source` is its path in the context."""
     text = facts.end.context.read_text(source)
     if text is None or "\0" in text[:1000]:
         return EMPTY

@@ -10,12 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from msrefactor.commands import SHELL_BUILTINS
+from msrefactor.contract import evidence_of
 from msrefactor.facts import Effect, Fact, ItemFact, Role, folder_state, is_under, overlaps
 from msrefactor.installers import PackageSource
 from msrefactor.knowledge import packages as knowledge
 from msrefactor_transforms.splitting import adduser
 from msrefactor_transforms.splitting.accounts import OF_EVERY_SYSTEM
 from msrefactor_transforms.splitting.packages import bare_name, fate
+from msrefactor_transforms.splitting.plan import RuntimePackage
 from msrefactor_transforms.splitting.question import SYSTEM_FOLDERS, Question, is_install
 
 _ONLY_IN_PLACE = frozenset(
@@ -48,6 +50,8 @@ class Roles:
     and what stands there in the final stage."""
     renumbered: frozenset[int] = frozenset()
     """Those of these RUNs that give other numbers then: the builder has to give the same."""
+    packages: tuple[RuntimePackage, ...] = ()
+    """What has to be installed for set-up commands that the final base lacks."""
 
     def role(self, fact: Fact, position: int) -> Role:
         """Return the role of one item of a RUN."""
@@ -68,6 +72,7 @@ def roles_of(question: Question) -> Roles:
     copied = {artifact.path for artifact in question.plan.artifacts}
     changes: dict[int, tuple[tuple[int, int, str], ...]] = {}
     renumbered: set[int] = set()
+    added: list[RuntimePackage] = []
     for fact in question.facts.runs():
         for position, item in enumerate(fact.items):
             if _is_idle_source(question, item):
@@ -107,7 +112,11 @@ def roles_of(question: Question) -> Roles:
                 if made.is_renumbered:
                     renumbered.add(fact.index)
                 continue
-            if lacking and any(path in _ONLY_IN_PLACE and path not in copied for path in writes):
+            is_bound = any(path in _ONLY_IN_PLACE and path not in copied for path in writes)
+            if lacking and is_bound and (found := _packages_with(question, fact, lacking)):
+                added.extend(found)
+                lacking = []
+            if lacking and is_bound:
                 raise question.obstacle(
                     "need-not-found",
                     f"`{lacking[0]}` isn't in {question.plan.runtime_image}, and this step has to run there",
@@ -138,7 +147,12 @@ def roles_of(question: Question) -> Roles:
                 turned.add(place)
                 builder_only.extend(writes)
     return Roles(
-        frozenset(turned), frozenset(ignored), question.plan.replayed, changes, frozenset(renumbered)
+        frozenset(turned),
+        frozenset(ignored),
+        question.plan.replayed,
+        changes,
+        frozenset(renumbered),
+        tuple(dict.fromkeys(added)),
     )
 
 
@@ -264,6 +278,15 @@ _THROUGH = {"gnupg": ("gpg",), "gnupg2": ("gpg",), "gnupg1": ("gpg",)}
 """Commands of packages that others bring."""
 
 
+def _packages_with(question: Question, fact: Fact, tools: Sequence[str]) -> tuple[RuntimePackage, ...]:
+    """Return the packages that bring the tools, which only the author's base has; nothing if one has none."""
+    lost = knowledge.lost_commands(question.facts.base, question.runtime)
+    evidence = evidence_of(fact.instruction, question.view.name)
+    if not all(lost.get(tool) for tool in tools):
+        return ()
+    return tuple(RuntimePackage(lost[tool], evidence, f"`{tool}` runs in the final stage") for tool in tools)
+
+
 def _has_tool(question: Question, effect: Effect) -> bool:
     if not effect.tool:
         return True
@@ -272,6 +295,8 @@ def _has_tool(question: Question, effect: Effect) -> bool:
         return True
     release = runtime.release or (runtime.releases[-1] if runtime.releases else "")
     if effect.tool in SHELL_BUILTINS or effect.tool in knowledge.minimal_commands(runtime.system, release):
+        return True
+    if knowledge.surely_has(runtime, effect.tool):
         return True
     packages = [*_authors_packages(question), *(package.name for package in question.wanted)]
     if any(effect.tool in knowledge.commands_of(name, release) for name in packages):

@@ -56,6 +56,7 @@ def split(
 def _slices(question: Question) -> Slices:
     is_replaced = question.plan.replacement is not None
     roles = Roles(question.plan.built, frozenset()) if is_replaced else roles_of(question)
+    question = replace(question, wanted=(*question.wanted, *roles.packages))
     cut = cut_of(question, roles)
     if not is_replaced:
         _check_sources(question)
