@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -12,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from msrefactor.verification.engines import LABEL, Build, Engine, Recipe
-from msrefactor.verification.images import Entry, Image, config_paths, user_ids
+from msrefactor.verification.filesystem import Filesystem, Layer, Node
+from msrefactor.verification.images import Entry, Image, config_paths
 
 BUILD_SECONDS = 600
 PREFIX = "msrefactor-e2e"
@@ -55,8 +57,8 @@ def glance(engine: Engine, tag: str, paths: Sequence[str] = ()) -> Image:
     try:
         wanted = sorted({*paths, *config_paths(config)})
         entries = {path: entry for path in wanted if (entry := _entry(container, path))}
-        users, groups = (_text(engine, container, file) for file in ("/etc/passwd", "/etc/group"))
-        user = user_ids(config.get("User") or "", users, groups)
+        account = _accounts(engine, container).account(config.get("User") or "")
+        user = (account.uid, account.gid) if account is not None else None
     finally:
         engine("rm", "--force", "--volumes", container)
     return Image(raw["Size"], f"{raw['Os']}/{raw['Architecture']}", config, user, entries)
@@ -112,6 +114,18 @@ def _entry(container: str, path: str) -> Entry | None:
         return None
     mode, owner, group = (int(header[a:b].strip(b"\0 "), 8) for a, b in ((100, 108), (108, 116), (116, 124)))
     return Entry(header[156:157] == b"5", mode & 0o7777, owner, group)
+
+
+def _accounts(engine: Engine, container: str) -> Filesystem:
+    """A container's root as far as accounts are looked up in it."""
+    content, nodes = b"", {}
+    for file in ("/etc/passwd", "/etc/group"):
+        text = _text(engine, container, file).encode()
+        nodes[file] = Node("file", 0o644, size=len(text), offset=len(content))
+        content += text
+    return Filesystem(
+        {"/etc": Node("folder", 0o755), **nodes}, (Layer(io.BytesIO(content), 0, len(content)),)
+    )
 
 
 def _text(engine: Engine, container: str, path: str) -> str:
