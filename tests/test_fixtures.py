@@ -24,7 +24,7 @@ from msrefactor.source import encode, read_source
 FIXTURES = REPOSITORY / "fixtures"
 OUTCOMES = {"changed", "unchanged", "refused", "error"}
 KEYS = {"about", "outcome", "refusal", "message", "dockerfile", "options", "issue", "run"}
-OPTIONS = {"unsafe", "runtime", "context", "select", "ignore"}
+OPTIONS = {"unsafe", "runtime", "context", "select", "ignore", "base_images"}
 
 
 class Snapshot(Protocol):
@@ -73,6 +73,7 @@ class Case:
             runtime=self.options.get("runtime", "smallest"),
             select=frozenset(self.options.get("select", usual)),
             ignore=frozenset(self.options.get("ignore", [])),
+            base_images=tuple(self.options.get("base_images", {}).items()),
         )
 
     def refactor(self) -> Result:

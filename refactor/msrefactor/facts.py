@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from msrefactor import shell, variables
 from msrefactor.context import BuildContext
-from msrefactor.knowledge.images import BaseImage, describe
+from msrefactor.knowledge.images import BaseImage, describe, is_mirror_variable
 from msrefactor.model import Refused
 from msrefactor.shell import Command, Item, Script, Word
 from msrefactor.tree import Dockerfile, Instruction, Stage
@@ -354,7 +354,16 @@ def global_arguments(dockerfile: Dockerfile) -> dict[str, str]:
 
 def base_image_text(dockerfile: Dockerfile, stage: Stage) -> str:
     """Return the stage's base image with the defaults of global build arguments filled in."""
-    return variables.expand(stage.image, global_arguments(dockerfile), dockerfile.escape)
+    return image_text(dockerfile, stage.image)
+
+
+def image_text(dockerfile: Dockerfile, image: str) -> str:
+    """Return an image as FROM means it; a variable that names a mirror and has no default stays."""
+    known = global_arguments(dockerfile)
+    for name in variables.unset_references(image, known, dockerfile.escape):
+        if is_mirror_variable(name):
+            known[name] = f"${{{name}}}"
+    return variables.expand(image, known, dockerfile.escape)
 
 
 def stage_facts(

@@ -291,7 +291,10 @@ REFUSALS: Mapping[str, tuple[str, str]] = {
     ),
     "base-unknown": (
         "nothing is known about the base image",
-        "use an official image, or write down in the Dockerfile what the image sets",
+        (
+            "use an official image, name the one it is a copy of in `base-images`, or write down in the "
+            "Dockerfile what the image sets"
+        ),
     ),
     "build-variable": (
         "a build step depends on a variable without a default",

@@ -150,7 +150,8 @@ def _rebased(view: View, flat_view: View, final: StageFacts, flat: StageFacts, p
     stages = list(view.dockerfile.stages)
     if plan.builder_image is not None:
         # the release is written out, for the other base has to be of the same
-        if any(stage.image != final.stage.image for stage in stages if stage.image.startswith(base.family)):
+        families = {stage.image: describe(base_image_text(view.dockerfile, stage)).family for stage in stages}
+        if any(image != final.stage.image for image, family in families.items() if family == base.family):
             detail = f"which release {base.reference.text} is built on changes with time"
             return Refused("unknown-release", detail, resolution.evidence)
         stages = [

@@ -125,6 +125,16 @@ def mirror_names(text: str) -> Iterator[str]:
             yield f"{mirror}{below}{ending}"
 
 
+def is_mirror_variable(name: str) -> bool:
+    """Tell whether a build argument without a default names a mirror: `"${PROXY}/" = "docker.io/"`."""
+    return any(f"${{{name}}}" in mirror for mirror, _ in _mirrors.get())
+
+
+def _is_open(reference: ImageReference) -> bool:
+    parts = (reference.registry, reference.repository, reference.tag, reference.digest)
+    return any("$" in part for part in parts if part is not None)
+
+
 def _longest(pairs: Iterable[tuple[str, str]], name: str) -> tuple[str, str] | None:
     fitting = [(key, to) for key, to in pairs if name == key or (key.endswith("/") and name.startswith(key))]
     return max(fitting, key=lambda pair: len(pair[0]), default=None)
@@ -174,7 +184,7 @@ def describe(text: str) -> BaseImage:
     """Return what is known of the image; its family is "unknown" when nothing is."""
     reference = parse_reference(text)
     name = _canonical(reference)
-    if "$" in text:
+    if _is_open(reference):
         return BaseImage(reference, "unknown")  # a variable that has no value
     if reference.registry == "docker.io" and reference.repository == "library/scratch":
         return BaseImage(
@@ -205,7 +215,7 @@ def slim_variant(text: str) -> str | None:
     """Return the same image without compilers and headers; None: no such tag, a digest, or slim already."""
     reference = parse_reference(text)
     table = _family(_canonical(reference))
-    if table is None or reference.digest or "$" in text or not table.get("slim"):
+    if table is None or reference.digest or _is_open(reference) or not table.get("slim"):
         return None
     system = describe(text).system
     tag = _tag(reference.tag or "", table)

@@ -14,9 +14,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from msrefactor import variables
 from msrefactor.contract import evidence_of
-from msrefactor.facts import StageFacts, global_arguments, is_under
+from msrefactor.facts import StageFacts, image_text, is_under
 from msrefactor.knowledge.images import BaseImage, describe, pinned, size_mb
 from msrefactor.model import Evidence, Refused, View
 from msrefactor_transforms.ecosystems._java_build import JvmBuild
@@ -268,7 +267,7 @@ def _corretto(image: str, java: Java, is_desktop: bool) -> str | None:
 
 def _saved(view: View, facts: StageFacts, image: str) -> float:
     """Return what the other base saves in megabytes; less than nothing where it is the larger one."""
-    text = variables.expand(image, global_arguments(view.dockerfile), view.dockerfile.escape)
+    text = image_text(view.dockerfile, image)
     before, after = size_mb(facts.base.reference.text), size_mb(text)
     return before - after if before is not None and after is not None else 0.0
 
@@ -302,9 +301,7 @@ def final_base(
             packages=system.packages,
             build_packages=system.build_packages,
         )
-    runtime = describe(
-        variables.expand(base.image, global_arguments(view.dockerfile), view.dockerfile.escape)
-    )
+    runtime = describe(image_text(view.dockerfile, base.image))
     if base.level is not Level.SHARED:
         obstacle = _written_home(view, facts, runtime, starts)
         if obstacle is None and not _is_same_system(facts, runtime):

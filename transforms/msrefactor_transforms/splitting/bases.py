@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
-from msrefactor import variables
-from msrefactor.facts import StageFacts, global_arguments
+from msrefactor.facts import StageFacts, image_text
 from msrefactor.knowledge.images import size_mb, slim_variant
 from msrefactor.model import View
 from msrefactor_transforms.splitting.plan import Level
@@ -38,4 +37,4 @@ def saved_by_base(view: View, facts: StageFacts, runtime: str) -> float:
 
 def with_values(view: View, image: str) -> str:
     """Return an image as FROM means it: the file's global arguments have their defaults."""
-    return variables.expand(image, global_arguments(view.dockerfile), view.dockerfile.escape)
+    return image_text(view.dockerfile, image)

@@ -12,9 +12,8 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from msrefactor import variables
 from msrefactor.contract import evidence_of
-from msrefactor.facts import Role, StageFacts, global_arguments, is_under
+from msrefactor.facts import Role, StageFacts, image_text, is_under
 from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import describe, pinned
 from msrefactor.model import Evidence, Refused, View
@@ -277,7 +276,7 @@ def _packages(facts: StageFacts, program: Program, base: _Base) -> tuple[Runtime
 
 def _locale_prelude(view: View, facts: StageFacts, base: _Base) -> tuple[str, ...]:
     """Return the locale that the builder's base sets: without it, a program may read text as ASCII."""
-    image = variables.expand(base.image, global_arguments(view.dockerfile), view.dockerfile.escape)
+    image = image_text(view.dockerfile, base.image)
     inherited = describe(image).env
     written = {key for fact in facts.facts if fact.keyword == "ENV" for key, _ in fact.instruction.pairs}
     return tuple(
