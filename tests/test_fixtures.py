@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ import pytest
 
 from conftest import REPOSITORY, git_apply
 from msrefactor.diff import unified_diff
-from msrefactor.model import REFUSALS, Changed, Outcome, Refused, Result, Settings, Unchanged
+from msrefactor.model import REFUSALS, Changed, Outcome, Refused, Result, Settings, Suggested, Unchanged
 from msrefactor.parse import parse
 from msrefactor.pipeline import refactor_file, transforms
 from msrefactor.source import encode, read_source
@@ -106,6 +107,9 @@ def outcomes(result: Result, kind: type[Outcome]) -> list[Any]:
 
 def told(outcome: Outcome) -> dict[str, Any]:
     """Return what a reader is told about an outcome; estimates of sizes are left out."""
+    if not isinstance(outcome, Suggested) and outcome.told:
+        alone = told(dataclasses.replace(outcome, told=()))
+        return {**alone, "told": [told(one) for one in outcome.told]}
     if isinstance(outcome, Changed):
         return {
             "outcome": "changed",

@@ -13,7 +13,14 @@ from collections.abc import Iterable
 
 from msrefactor import variables
 from msrefactor.context import BuildContext
-from msrefactor.contract import config_differences, effective_config, lineage, replaced_config, stage_index
+from msrefactor.contract import (
+    config_differences,
+    effective_config,
+    lineage,
+    moved_config,
+    replaced_config,
+    stage_index,
+)
 from msrefactor.errors import BadInput
 from msrefactor.facts import (
     Placed,
@@ -207,6 +214,7 @@ def _configuration(old: Dockerfile, new: Dockerfile, outcome: Changed) -> Iterab
     after = effective_config(new, len(new.stages) - 1)
     if outcome.replacement is not None:
         before = replaced_config(before, after, outcome.replacement)
+    before = moved_config(before, outcome.moved)
     for difference in config_differences(before, after):
         yield f"check-failed: {difference}"
 

@@ -7,7 +7,7 @@ own values come from the table of base images. Two configurations are compared f
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from msrefactor import variables
@@ -237,6 +237,19 @@ def replaced_config(before: Config, after: Config, replacement: Replacement) -> 
         user=replacement.user if replacement.user is not None else before.user,
         shell=after.shell if not isinstance(before.healthcheck, str) else before.shell,
     )
+
+
+def moved_config(before: Config, moved: Sequence[tuple[str, str]]) -> Config:
+    """Return what the configuration has to be where declared folders lie at another place."""
+    environment = dict(before.environment)
+    for old, new in moved:
+        for key, value in environment.items():
+            entries = value.split(":")
+            environment[key] = ":".join(
+                new + entry[len(old) :] if entry == old or entry.startswith(f"{old}/") else entry
+                for entry in entries
+            )
+    return replace(before, environment=environment)
 
 
 def _starting(config: Config) -> Launch:

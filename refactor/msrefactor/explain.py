@@ -54,6 +54,13 @@ def line_of(path: str, refusal: Refused) -> int:
     return next((item.line for item in refusal.evidence if item.file == path and item.line is not None), 1)
 
 
+def refusals_of(step: Step) -> tuple[Refused, ...]:
+    """Return every obstacle that a transform met: its outcome, and what it tells beside it; no remarks."""
+    outcome = step.outcome
+    own = (outcome,) if isinstance(outcome, Refused) else ()
+    return (*own, *outcome.told) if isinstance(outcome, Refused | Changed) else ()
+
+
 def refusal_line(path: str, refusal: Refused) -> str:
     """`Dockerfile:7: refused: unknown-artifact: what was met; what would lift it`, in one line."""
     line = line_of(path, refusal)
@@ -145,22 +152,30 @@ def _step_lines(step: Step, paint: Paint) -> Iterator[str]:
         if outcome.needs:
             yield "  what the running container uses, and where the final stage has it:"
             yield from (f"    {line}" for line in _needs_table(outcome.needs))
+        yield from (f"  {line}" for item in outcome.told for line in _told_lines("left to you", item))
     elif isinstance(outcome, Suggested):
         yield f"{paint('cyan', step.transform)}: suggested; --select {step.transform} makes the change"
         for change in outcome.changes:
             yield from (f"  {line}" for line in _change_lines(change))
     elif isinstance(outcome, Refused):
         name = paint("yellow", step.transform)
-        yield f"{name}: refused: {printable(outcome.code)}: {printable(outcome.detail)}"
-        meaning = REFUSALS.get(outcome.code, ("", ""))[0]
-        if meaning:
-            yield f"  obstacle: {meaning}"
-        yield from (f"  seen at {printable(str(item))}" for item in outcome.evidence)
-        remedy = remedy_of(outcome)
-        if remedy:
-            yield f"  to lift it: {printable(remedy)}"
+        for item in (outcome, *outcome.told):
+            yield from _told_lines(f"{name}: refused", item)
     else:
         yield f"{step.transform}: nothing to do: {printable(outcome.reason)}"
+        yield from (f"  {line}" for item in outcome.told for line in _told_lines("worth knowing", item))
+
+
+def _told_lines(head: str, refusal: Refused) -> Iterator[str]:
+    """Tell one obstacle: what was met, what it means, where, and what would lift it."""
+    yield f"{head}: {printable(refusal.code)}: {printable(refusal.detail)}"
+    meaning = REFUSALS.get(refusal.code, ("", ""))[0]
+    if meaning:
+        yield f"  obstacle: {meaning}"
+    yield from (f"  seen at {printable(str(item))}" for item in refusal.evidence)
+    remedy = remedy_of(refusal)
+    if remedy:
+        yield f"  to lift it: {printable(remedy)}"
 
 
 def _change_lines(change: Change) -> Iterator[str]:

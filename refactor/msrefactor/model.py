@@ -115,6 +115,10 @@ class Changed:
     """The runtime contract as far as the transform proved it, for `--explain`."""
     replacement: Replacement | None = None
     others: tuple[OtherFile, ...] = ()
+    told: tuple[Refused, ...] = ()
+    """What was found beside the changes, and is left to the reader."""
+    moved: tuple[tuple[str, str], ...] = ()
+    """Folders that the final image has at another place now, each with the new one; ENV names the new one."""
 
     @property
     def risk(self) -> Risk:
@@ -135,6 +139,8 @@ class Unchanged:
     """There is nothing for the transform to do."""
 
     reason: str
+    told: tuple[Refused, ...] = ()
+    """What keeps nothing from working and is still worth knowing; only `--explain` tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,8 @@ class Refused:
     evidence: tuple[Evidence, ...] = ()
     remedy: str = ""
     """What would lift the obstacle, as an instruction to the reader; by default the one in `REFUSALS`."""
+    told: tuple[Refused, ...] = ()
+    """Further obstacles in the same file, each of its own."""
 
     @property
     def is_asked_for(self) -> bool:

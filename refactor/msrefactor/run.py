@@ -40,14 +40,11 @@ class Run:
 
     def take(self, result: Result) -> None:
         """Show or write one file's result, and count it."""
-        from msrefactor.explain import change_lines, explain, printable, refusal_line
-        from msrefactor.model import Refused
+        from msrefactor.explain import change_lines, explain, printable, refusal_line, refusals_of
 
         path = str(result.path) if result.path is not None else "<stdin>"
         refusals = [
-            step.outcome
-            for step in result.steps
-            if isinstance(step.outcome, Refused) and not step.outcome.is_asked_for
+            refusal for step in result.steps for refusal in refusals_of(step) if not refusal.is_asked_for
         ]
         if result.error is not None:
             self.failed += 1

@@ -48,38 +48,55 @@ from msrefactor.facts import Role, StageFacts
 from msrefactor.model import Change, Changed, Evidence, Outcome, Phase, Refused, Transform, Unchanged, View
 from msrefactor.tree import Dockerfile, Instruction, Stage
 from msrefactor_transforms.repairing.arguments import with_arguments
-from msrefactor_transforms.repairing.mounts import copied_from_a_mount
+from msrefactor_transforms.repairing.kinds import NOTHING, Found, kinds, name_of, new_instruction
 from msrefactor_transforms.splitting.copies import Copied, all_stage_facts, copied, has_path, place_of
 from msrefactor_transforms.splitting.plan import Missing, ecosystems
 
 
 def apply(view: View) -> Outcome:
-    """Repair a file of several stages, or say that nothing is missing."""
+    """Repair a file of several stages, tell what is wrong with it, or say that nothing is missing."""
     if len(view.dockerfile.stages) < 2:
         return Unchanged("it has a single stage")
-    mounted = copied_from_a_mount(view, all_stage_facts(view))
-    if mounted is not None:
-        return mounted
-    outcome = _with_artifacts(view)
+    changes: list[Change] = []
+    told: list[Refused] = []
+    remarks: list[Refused] = []
+    moved: list[tuple[str, str]] = []
+    for kind in (*kinds(), _artifacts, _arguments):
+        found = kind(view, all_stage_facts(view))
+        told += [item for item in found.told if item not in told]
+        remarks += found.remarks
+        if found.changed is not None:
+            view = replace(view, dockerfile=found.changed.dockerfile)
+            changes += found.changed.changes
+            moved += found.changed.moved
+    if changes:
+        return Changed(view.dockerfile, tuple(changes), told=tuple(told), moved=tuple(moved))
+    if told:
+        return replace(told[0], told=tuple(told[1:]))
+    reason = "the final stage has what it starts, as far as that can be seen"
+    if _builds_on_a_builder(view, all_stage_facts(view)):
+        reason = "the final stage builds on the stage that builds"
+    return Unchanged(reason, told=tuple(remarks))
+
+
+def _artifacts(view: View, stages: tuple[StageFacts, ...]) -> Found:
+    outcome = _with_artifacts(view, stages)
     if isinstance(outcome, Changed):
-        view = replace(view, dockerfile=outcome.dockerfile)
-    elif not isinstance(outcome, Unchanged):
-        return outcome
-    declared = with_arguments(view, all_stage_facts(view))
-    if declared is None:
-        return outcome
-    earlier = outcome.changes if isinstance(outcome, Changed) else ()
-    return Changed(declared.dockerfile, (*earlier, *declared.changes))
+        return Found(outcome)
+    return Found(told=(outcome,)) if isinstance(outcome, Refused) else NOTHING
 
 
-def _with_artifacts(view: View) -> Outcome:
-    """Copy what is missing from the stage that makes it."""
-    stages = all_stage_facts(view)
+def _arguments(view: View, stages: tuple[StageFacts, ...]) -> Found:
+    return Found(with_arguments(view, stages))
+
+
+def _with_artifacts(view: View, stages: tuple[StageFacts, ...]) -> Changed | Refused | None:
+    """Copy what is missing from the stage that makes it; None: nothing is."""
     forgotten = _forgotten_from(view, stages)
     if isinstance(forgotten, Refused | Changed):
         return forgotten
     if _builds_on_a_builder(view, stages):
-        return Unchanged("the final stage builds on the stage that builds")
+        return None
     missing: list[Missing] = []
     for ecosystem in ecosystems():
         found = ecosystem.missing(view, stages)
@@ -92,7 +109,7 @@ def _with_artifacts(view: View) -> Outcome:
             return program
         missing.extend(program)
     if not missing:
-        return Unchanged("the final stage has what it starts, as far as that can be seen")
+        return None
     dockerfile = view.dockerfile
     for one in missing:
         dockerfile = _repaired(dockerfile, view, one)
@@ -123,37 +140,25 @@ def _repaired(dockerfile: Dockerfile, view: View, missing: Missing) -> Dockerfil
     if at is not None:
         while at > 1 and instructions[at - 1].keyword in ("COPY", "ADD"):
             at -= 1
-        made = [_new(text, dockerfile) for text in missing.build_prelude]
+        made = [new_instruction(text, dockerfile) for text in missing.build_prelude]
         if instructions[at].leading.startswith(("\n", "\r\n")):
             made[0] = made[0].with_leading(dockerfile.newline)
         instructions[at:at] = made
     stages[missing.stage] = Stage(tuple(instructions))
     final = list(stages[-1].instructions)
-    reference = _reference(view, missing.stage)
+    reference = name_of(view, missing.stage)
     flags = f"{missing.flags} " if missing.flags else ""
     lines = [
         *missing.runtime_prelude,
         f"COPY --from={reference} {flags}{missing.path} {missing.destination}\n",
     ]
     place = _place(final)
-    made = [_new(text, dockerfile) for text in lines]
+    made = [new_instruction(text, dockerfile) for text in lines]
     if place < len(final) and final[place].leading.startswith(("\n", "\r\n")):
         made[0] = made[0].with_leading(dockerfile.newline)
     final[place:place] = made
     stages[-1] = Stage(tuple(final))
     return dockerfile.with_stages(tuple(stages))
-
-
-def _new(text: str, dockerfile: Dockerfile) -> Instruction:
-    if dockerfile.stages[0].instructions[0].keyword_text.islower():
-        keyword, _, rest = text.partition(" ")
-        text = f"{keyword.lower()} {rest}"
-    return Instruction.new(text.replace("\n", dockerfile.newline), dockerfile.escape)
-
-
-def _reference(view: View, stage: int) -> str:
-    """Return the name by which the file calls a stage; its number where it has no name."""
-    return view.dockerfile.stages[stage].name or str(stage)
 
 
 def _place(instructions: list[Instruction]) -> int:
@@ -167,7 +172,7 @@ def _place(instructions: list[Instruction]) -> int:
 # ------------------------------------------------------------------------------------- --from forgotten
 
 
-def _forgotten_from(view: View, stages: tuple[StageFacts, ...]) -> Outcome | None:
+def _forgotten_from(view: View, stages: tuple[StageFacts, ...]) -> Changed | Refused | None:
     """Find a COPY of a path that the context lacks and one earlier stage makes."""
     if not view.context.known:
         return None
@@ -196,7 +201,7 @@ def _forgotten_from(view: View, stages: tuple[StageFacts, ...]) -> Outcome | Non
             if not makers:
                 continue
             at = words[0].start
-            edit = (at, at, f"--from={_reference(view, makers[0])} ")
+            edit = (at, at, f"--from={name_of(view, makers[0])} ")
             instructions[fact.index] = instruction.replaced([edit])
             reason = f"take {path} from the stage that makes it: the build context doesn't have it"
             changes.append(Change(reason, line=instruction.line, evidence=(_evidence(view, instruction),)))

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 from msrefactor.diff import changed_lines, lines_of
-from msrefactor.explain import line_of, remedy_of, saved_mb
-from msrefactor.model import Change, Changed, OtherFile, Refused, Result, Step, Suggested
+from msrefactor.explain import line_of, refusals_of, remedy_of, saved_mb
+from msrefactor.model import Change, Changed, OtherFile, Result, Step, Suggested
 from msrefactor.report.model import (
     Edit,
     FileReport,
@@ -27,14 +27,14 @@ def file_report(
     refusals = tuple(
         ReportedRefusal(
             step.transform,
-            step.outcome.code,
-            step.outcome.detail,
-            remedy_of(step.outcome),
-            line_of(path, step.outcome),
-            step.outcome.evidence,
+            refusal.code,
+            refusal.detail,
+            remedy_of(refusal),
+            line_of(path, refusal),
+            refusal.evidence,
         )
         for step in result.steps
-        if isinstance(step.outcome, Refused)
+        for refusal in refusals_of(step)
     )
     error = _error(result, problem)
     is_read = result.error is None or bool(result.before)

@@ -6,13 +6,15 @@ from msrefactor.contract import evidence_of
 from msrefactor.facts import Role, StageFacts, is_under
 from msrefactor.model import Refused, View
 from msrefactor_transforms.cleaning.layers import is_mounted
+from msrefactor_transforms.repairing.kinds import Found
 from msrefactor_transforms.splitting.copies import copied
 
 _REMEDY = "copy it out of the mount in the RUN that makes it, and take it from there"
 
 
-def copied_from_a_mount(view: View, stages: tuple[StageFacts, ...]) -> Refused | None:
-    """Return the first copy of what a RUN leaves in its cache mount and no other instruction makes."""
+def find(view: View, stages: tuple[StageFacts, ...]) -> Found:
+    """Tell each copy of what a RUN leaves in its cache mount and no other instruction makes."""
+    told: list[Refused] = []
     for index, facts in enumerate(stages):
         for copy in copied(view, index, facts):
             source = stages[copy.stage]
@@ -22,8 +24,8 @@ def copied_from_a_mount(view: View, stages: tuple[StageFacts, ...]) -> Refused |
             name = source.stage.name or str(copy.stage)
             detail = f"{copy.source} lies in a cache mount of the stage {name}, so no layer has it to copy"
             evidence = tuple(evidence_of(fact.instruction, view.name) for fact in (copy.fact, mounting[-1]))
-            return Refused("unknown-artifact", detail, evidence, _REMEDY)
-    return None
+            told.append(Refused("unknown-artifact", detail, evidence, _REMEDY))
+    return Found(told=tuple(told))
 
 
 def _is_made_elsewhere(source: StageFacts, path: str) -> bool:
