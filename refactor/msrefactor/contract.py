@@ -14,6 +14,7 @@ from msrefactor import variables
 from msrefactor.facts import StageFacts, base_image_text, global_arguments
 from msrefactor.knowledge.images import BaseImage, describe
 from msrefactor.model import Evidence, Replacement, View
+from msrefactor.shell import parse_script
 from msrefactor.tree import Dockerfile, Instruction
 
 Launch = tuple[str, ...] | str | None
@@ -192,6 +193,8 @@ def config_differences(before: Config, after: Config) -> tuple[str, ...]:
             old, new = old or "root", new or "root"
         elif name == "entrypoint":
             old, new = _starting(before), _starting(after)
+        if name in ("entrypoint", "cmd") and _is_without_shell(before) and isinstance(new, tuple):
+            old = _words_of(old)
         if old != new:
             found.append(f"{name}: {_shown(old)} became {_shown(new)}")
     uses_shell = isinstance(before.cmd, str) or isinstance(before.entrypoint, str)
@@ -257,6 +260,22 @@ def _starting(config: Config) -> Launch:
     base = config.base
     is_passing = base is not None and base.passes_on and base.entrypoint == config.entrypoint
     return None if is_passing else config.entrypoint
+
+
+def _is_without_shell(config: Config) -> bool:
+    """Whether the image is one without a shell, so that a shell form in it can't start anything."""
+    return config.base is not None and config.base.system in ("scratch", "distroless")
+
+
+def _words_of(launch: Launch) -> Launch:
+    """Return the words of a shell form of one plain command; else what it is."""
+    script = parse_script(launch) if isinstance(launch, str) else None
+    commands = script.commands if script is not None and len(script.items) == 1 else ()
+    if len(commands) != 1 or commands[0].assignments or commands[0].redirects:
+        return launch
+    words = tuple(word.literal for word in commands[0].words if word.literal is not None)
+    is_whole = len(words) == len(commands[0].words)
+    return (words[1:] if words[:1] == ("exec",) else words) if is_whole else launch
 
 
 def _shown(value: object) -> str:

@@ -321,6 +321,10 @@ REFUSALS: Mapping[str, tuple[str, str]] = {
         "the container is made for work on the source",
         "write a Dockerfile for production beside it",
     ),
+    "fails-today": (
+        "it can't work as it is written, and no repair of it is proved",
+        "repair it by hand",
+    ),
     "install-reads-source": ("the install step reads the application's source", "nothing to do"),
     "install-mode": (
         "the install step is written in a form that isn't understood",
@@ -347,8 +351,12 @@ REFUSALS: Mapping[str, tuple[str, str]] = {
         "which distribution release the base image has isn't known",
         "write the release into the tag",
     ),
+    "no-effect": (
+        "what is written there does nothing for the image that is built",
+        "write it where it counts, or leave it out",
+    ),
     "need-not-found": (
-        "something the container uses wasn't found in the new final stage",
+        "something the container uses wasn't found in the final stage",
         "copy or install it explicitly",
     ),
     "unproved": ("the split rests on an assumption", "read the assumption and pass --unsafe"),

@@ -65,12 +65,12 @@ class Environment:
         name = posixpath.basename(command)
         if self.folder and command.startswith(self.folder + "/"):
             return f"{command}, copied"
-        if self.folder and "/" not in command and name in _KNOWN_SCRIPTS:
+        if self.folder and "/" not in command and name in KNOWN_SCRIPTS:
             return f"{self.folder}/bin, copied"
         return None
 
 
-_KNOWN_SCRIPTS = frozenset(
+KNOWN_SCRIPTS = frozenset(
     "gunicorn uvicorn flask celery hypercorn daphne waitress-serve uwsgi alembic django-admin streamlit "
     "fastapi honcho dramatiq rq huey mkdocs ansible scrapy airflow gradio chainlit litestar granian "
     "supervisord supervisorctl python python3".split()

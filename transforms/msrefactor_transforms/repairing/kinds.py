@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from msrefactor.contract import evidence_of, lineage
-from msrefactor.facts import Fact, StageFacts
+from msrefactor.facts import Fact, StageFacts, is_under
 from msrefactor.model import Change, Changed, Evidence, Refused, View
 from msrefactor.tree import Dockerfile, Instruction, Stage
 from msrefactor_transforms.splitting.copies import Copied, copied
@@ -147,3 +147,20 @@ def joined(found: Iterable[Found]) -> Found:
 def with_told(changed: Changed, told: Sequence[Refused]) -> Changed:
     """Return a change that also tells."""
     return replace(changed, told=(*changed.told, *told))
+
+
+def may_bring(fact: Fact, path: str) -> bool:
+    """Whether a COPY or ADD may put something at a path of the image."""
+    if fact.keyword not in ("COPY", "ADD") or fact.destination is None:
+        return False
+    if not fact.placed:
+        return is_under(path, fact.destination)
+    for placed in fact.placed:
+        if not placed.is_folder:
+            if placed.destination == path:
+                return True
+        elif is_under(path, placed.destination):
+            inside = posixpath.relpath(path, placed.destination)
+            if fact.scope.context.exists(posixpath.normpath(posixpath.join(placed.source, inside))):
+                return True
+    return False
