@@ -13,13 +13,15 @@ import click
 
 from msrefactor import __version__
 from msrefactor.console import Output, Signals, Stopped, say, silence
+from msrefactor.errors import BadConfiguration
+from msrefactor.verify_options import SectionedCommand, images_wanted, plan_wanted, verify_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from msrefactor.model import Transform
 
-OK, CHANGED, USAGE, FAILED, INTERNAL = 0, 1, 2, 3, 123
+OK, CHANGED, USAGE, FAILED, DIFFERENT, INTERNAL = 0, 1, 2, 3, 4, 123
 
 EPILOG = """\b
 Exit codes:
@@ -28,6 +30,7 @@ Exit codes:
     2  wrong usage; nothing was touched
     3  a file could not be read, parsed or written (the others were done),
        or, with --strict, a file was refused
+    4  --verify found a difference, or could not build and compare
   123  the tool found a fault in its own result; the file was left alone
   130, 143  stopped by Ctrl-C or SIGTERM; every file is whole, old or new
 
@@ -60,6 +63,7 @@ def _known(values: Sequence[str], every: Sequence[Transform], option: str) -> fr
 
 @click.command(
     name="msrefactor",
+    cls=SectionedCommand,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -127,6 +131,7 @@ def _known(values: Sequence[str], every: Sequence[Transform], option: str) -> fr
 @click.option("--strict", is_flag=True, help="Exit with 3 if a file was refused.")
 @click.option("--color/--no-color", default=None, help="Colour on stdout; by default only on a terminal.")
 @click.option("-q", "--quiet", is_flag=True, help="On stderr only errors.")
+@verify_options
 @click.version_option(__version__, prog_name="msrefactor", message="%(prog)s %(version)s")
 @click.pass_context
 def command(
@@ -168,13 +173,15 @@ def command(
     is_filter = paths == ("-",)
     if stdin_filename is not None and not is_filter:
         raise click.UsageError("--stdin-filename is for the path `-`.")
+    plan = plan_wanted(ctx)
+    if plan is not None and is_filter:
+        raise click.UsageError("--verify needs files on the disk, not `-`.")
 
     from pathlib import Path
 
     from msrefactor.configuration import Configurations, Wanted
     from msrefactor.configuration_keys import version_fault
-    from msrefactor.errors import BadConfiguration
-    from msrefactor.explain import printable, transform_list
+    from msrefactor.explain import transform_list
     from msrefactor.pipeline import transforms
     from msrefactor.run import Run, as_filter, over_files
 
@@ -183,6 +190,12 @@ def command(
     if show_list:
         output.write(transform_list(transforms()).encode())
         return _ending(output, OK)
+
+    images = images_wanted(ctx)
+    if images is not None:
+        from msrefactor.verification.saved import compare_saved
+
+        return _ending(output, DIFFERENT if compare_saved(images, output) else OK)
 
     fault = version_fault(required_version, __version__) if required_version is not None else None
     if fault is not None:
@@ -195,6 +208,13 @@ def command(
         runtime=runtime,
         suggestions=explain,
         pragmas=not no_pragmas,
+    )
+    configurations = Configurations(
+        [transform.name for transform in every],
+        wanted,
+        file=Path(config_file) if config_file is not None else None,
+        is_isolated=isolated,
+        excludes_named=force_exclude,
     )
     context = Path(context_folder) if context_folder is not None else None
     is_dry = write and not is_filter and os.environ.get("DRY_RUN", "").lower() in {"true", "1", "yes"}
@@ -210,25 +230,20 @@ def command(
     }
     run = Run(output, signals, options)
     is_question = diff or check or not (write or is_filter)
-    try:
-        configurations = Configurations(
-            [transform.name for transform in every],
-            wanted,
-            file=Path(config_file) if config_file is not None else None,
-            is_isolated=isolated,
-            excludes_named=force_exclude,
-        )
-        if is_filter:
-            as_filter(run, configurations, stdin_filename, context)
-        else:
-            over_files(run, configurations, paths or (".",), context)
-    except BadConfiguration as error:  # found before the first file is touched
-        say(printable(str(error)))
-        return USAGE
+    if is_filter:
+        as_filter(run, configurations, stdin_filename, context)
+    elif plan is None:
+        over_files(run, configurations, paths or (".",), context)
+    else:
+        from msrefactor.verification.start import verify_files
+
+        verify_files(run, configurations, paths or (".",), context, plan)
     if run.internal:
         return _ending(output, INTERNAL)
     if run.failed or (strict and run.has_refusal):
         return _ending(output, FAILED)
+    if run.has_difference:
+        return _ending(output, DIFFERENT)
     if run.changed and ((is_question and not exit_zero) or exit_non_zero_on_change):
         return _ending(output, CHANGED)
     return _ending(output, OK)
@@ -260,6 +275,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except BadConfiguration as error:  # a configuration that can't be obeyed; nothing was touched
+        say(str(error))
+        return USAGE
     except OSError as error:  # click's own output: --help, --version
         silence(sys.stdout)
         say(f"msrefactor: {error}")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from msrefactor.context import BuildContext
     from msrefactor.tree import Dockerfile
     from msrefactor.uses import Use
+    from msrefactor.verification.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +286,8 @@ class Result:
     """What is wrong with the file's own pragmas: `line:column: message`."""
     origins: tuple[str, ...] = ()
     """What set which of the settings."""
+    verdict: Verdict | None = None
+    """What a real build of both texts said; None without --verify."""
 
     @property
     def is_changed(self) -> bool:

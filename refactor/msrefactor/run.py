@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -11,11 +13,16 @@ import click
 from msrefactor.console import Output, Signals, Stopped, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
+    from typing import TypeAlias
 
     from msrefactor.configuration import Configurations
-    from msrefactor.model import OtherFile, Result
+    from msrefactor.model import OtherFile, Result, Settings
+
+    Results: TypeAlias = Generator[Result, None, None]
+    Prover: TypeAlias = Callable[[Results, Mapping[Path, Settings], Path | None], Results]
+    """Gives each result that changes something its verdict."""
 
 
 class Run:
@@ -33,6 +40,8 @@ class Run:
         self.total = 0
         self.changed = self.unchanged = self.refused = self.failed = self.internal = 0
         self.excluded = 0
+        self.unproved = 0
+        self.has_difference = False
         self.has_refusal = False
         self.saved = 0.0
         self.shown: dict[Path, OtherFile] = {}
@@ -54,12 +63,13 @@ class Run:
             say(printable(f"{path}:1:1: internal error, the file is left alone: {result.internal_error}"))
         else:
             self.has_refusal = self.has_refusal or bool(refusals)
+            if result.verdict is not None:
+                result = self.after_proof(result, path)
             if result.is_changed:
                 self.take_change(result, path)
-            elif refusals:
-                self.refused += 1
-            else:
-                self.unchanged += 1
+            elif result.verdict is None:
+                self.refused += bool(refusals)
+                self.unchanged += not refusals
             if not self.quiet:
                 for warning in result.warnings:
                     say(printable(f"{path}:{warning}"))
@@ -72,6 +82,21 @@ class Run:
             say(explain(result, path).rstrip("\n"))
         elif self.explain:
             self.print(explain(result, path, self.paint))
+
+    def after_proof(self, result: Result, path: str) -> Result:
+        """Tell what a real build found, and return what may be done: the change, or nothing."""
+        from msrefactor.explain import printable
+        from msrefactor.verification.tables import details
+
+        if result.verdict is None:
+            return result
+        for line in details(path, result.verdict):
+            say(printable(line))
+        self.has_difference = self.has_difference or not result.verdict.is_proved
+        if result.verdict.allows:
+            return result
+        self.unproved += 1
+        return replace(result, after=result.before, others=())
 
     def take_change(self, result: Result, path: str) -> None:
         """Write the file or show its diff."""
@@ -150,13 +175,14 @@ class Run:
 
     def summary(self) -> str:
         """Tell the run in one line."""
-        done = self.changed + self.unchanged + self.refused + self.failed + self.internal
+        done = self.changed + self.unchanged + self.refused + self.failed + self.internal + self.unproved
         word = "changed" if self.write else "would change"
         counts = (
             (self.changed, word),
             (self.unchanged, "unchanged"),
             (self.refused, "refused"),
             (self.failed, "failed"),
+            (self.unproved, "not verified"),
             (self.internal, "with an internal error"),
         )
         parts = ", ".join(f"{number} {name}" for number, name in counts if number) or "none done"
@@ -201,16 +227,20 @@ def patch_path(path: Path | None) -> str:
     return shown.lstrip("/")
 
 
-def over_files(run: Run, configurations: Configurations, paths: Sequence[str], context: Path | None) -> None:
+def over_files(
+    run: Run,
+    configurations: Configurations,
+    paths: Sequence[str],
+    context: Path | None,
+    prover: Prover | None = None,
+) -> None:
     """Take each file in turn and tell the sum, also when a signal ends the run early.
 
     All configurations are read before the first file is touched: one that can't be obeyed ends the run.
     """
     from pathlib import Path
 
-    from msrefactor.context import shared_projects
     from msrefactor.explain import printable
-    from msrefactor.pipeline import refactor_file
     from msrefactor.walk import find_dockerfiles
 
     found = find_dockerfiles(paths)
@@ -228,16 +258,28 @@ def over_files(run: Run, configurations: Configurations, paths: Sequence[str], c
             say(printable(f"no Dockerfile found in {', '.join(paths)}"))
         return
     try:
-        with shared_projects():
-            for path, chosen in files.items():
-                run.take(refactor_file(path, chosen, context))
-                if not run.output.is_open and not run.write:
-                    break  # nobody reads what is all that we'd do
+        with closing(_results(files, context)) as results:
+            checked = results if prover is None else prover(results, files, context)
+            with closing(checked):
+                for result in checked:
+                    run.take(result)
+                    if not run.output.is_open and not run.write:
+                        break  # nobody reads what is all that we'd do
     except Stopped:
         say(f"stopped: {run.summary()}")
         raise
     if not run.quiet:
         say(run.summary())
+
+
+def _results(files: Mapping[Path, Settings], context: Path | None) -> Results:
+    """Yield each file's result in turn."""
+    from msrefactor.context import shared_projects
+    from msrefactor.pipeline import refactor_file
+
+    with shared_projects():
+        for path, chosen in files.items():
+            yield refactor_file(path, chosen, context)
 
 
 def as_filter(run: Run, configurations: Configurations, name: str | None, context: Path | None) -> None:

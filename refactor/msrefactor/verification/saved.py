@@ -1,0 +1,39 @@
+"""Two saved images, compared without any engine."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from msrefactor.console import Output, say
+from msrefactor.explain import printable
+from msrefactor.source import encode
+from msrefactor.verification.archives import BadArchive
+from msrefactor.verification.differences import Level
+from msrefactor.verification.images import read_image
+from msrefactor.verification.proof import compared_images
+from msrefactor.verification.tables import details, table
+from msrefactor.verification.verdict import Side, Status, Verdict
+
+
+def compare_saved(files: tuple[str, str], output: Output) -> bool:
+    """Tell how two images differ; return whether they do, or can't be read."""
+    try:
+        with closing(read_image(Path(files[0]))) as before, closing(read_image(Path(files[1]))) as after:
+            differences, removed, notes = compared_images(before, after, "")
+            sides = [
+                Side(image.size, tuple((layer.size, layer.created_by) for layer in image.layers))
+                for image in (before, after)
+            ]
+    except (BadArchive, OSError) as error:
+        say(printable(f"msrefactor: {error}"))
+        return True
+    status = Status.DIFFERENT if differences else Status.PROVED
+    levels = (Level.CONFIG, Level.FILES)
+    verdict = Verdict(
+        status, differences, before=sides[0], after=sides[1], removed=removed, levels=levels, notes=notes
+    )
+    for line in details(files[1], verdict):
+        say(printable(line))
+    output.write(encode(printable(table([(Path(files[1]), verdict)]), keep="\n")))
+    return bool(differences)

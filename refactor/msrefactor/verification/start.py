@@ -1,0 +1,45 @@
+"""`--verify` as the command line starts and ends it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from msrefactor.configuration import Configurations
+from msrefactor.console import say
+from msrefactor.explain import printable
+from msrefactor.run import Run, over_files
+from msrefactor.verification.commands import Stopping
+from msrefactor.verification.engines import NoEngine, connect
+from msrefactor.verification.plan import Plan
+from msrefactor.verification.session import Session
+from msrefactor.verification.tables import table, write_report
+
+
+def verify_files(
+    run: Run, configurations: Configurations, paths: Sequence[str], context: Path | None, plan: Plan
+) -> None:
+    """Take each file with its proof, then tell all verdicts in a table and write the reports."""
+    try:
+        engine = connect(plan.client, plan.builder)
+    except NoEngine as reason:
+        run.failed += 1
+        say(printable(f"msrefactor: --verify needs Docker or podman: {reason}"))
+        return
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    session = Session(engine, plan, run.signals, is_terminal and not run.quiet)
+    try:
+        over_files(run, configurations, paths, context, session)
+    except Stopping:
+        return
+    finally:
+        if session.verdicts:
+            run.print(printable(table(session.verdicts), keep="\n"))
+            for file in plan.reports:
+                try:
+                    with run.signals:
+                        write_report(file, session.verdicts, engine.name)
+                except OSError as error:
+                    run.failed += 1
+                    say(printable(f"{file}:1:1: can't be written: {error.strerror or error}"))
