@@ -35,6 +35,8 @@ MAKE = "FROM nginx\nRUN make\n"
 """`find-artifact` refuses it."""
 LABEL = "FROM nginx\nLABEL a=b\n"
 """`drop-label` would change it, on an assumption."""
+NAP = "FROM nginx\nENV NAP=1\n"
+"""Takes a tenth of a second."""
 BROKEN = "FROM nginx\nENV BROKEN=1\n"
 """`divide` raises an exception."""
 TEMPLATE = "FROM nginx\nRUN {{ cookiecutter.run }}\n"
@@ -99,6 +101,8 @@ def divide(view: View) -> Outcome:
 def sleep(view: View) -> Outcome:
     if first(view, "SLOW") is not None:
         time.sleep(60)
+    if first(view, "NAP") is not None:
+        time.sleep(0.1)
     return Unchanged("not slow")
 
 

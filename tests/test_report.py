@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fakes
+from msrefactor.configuration import Wanted
 from msrefactor.model import Changed, Evidence, OtherFile, Refused, Result, Settings, Step
 from msrefactor.pipeline import refactor_file, refactor_source
 from msrefactor.report.as_json import SCHEMA, as_dict, as_json
@@ -35,7 +36,7 @@ def results(*texts: str) -> list[Result]:
 
 
 def collected(reports: list[FileReport], found: int | None = None) -> Report:
-    collector = Collector("diff", Settings(), keeps_files=True)
+    collector = Collector("diff", Wanted(), keeps_files=True)
     for report in reports:
         collector.add(report)
     return collector.report(len(reports) if found is None else found, is_complete=found is None)
@@ -76,6 +77,7 @@ def test_every_ending_keeps_to_the_schema_and_is_counted() -> None:
         "not_looked_at": 0,
         "written": 0,
         "with_refusals": 2,
+        "excluded": 0,
         "saved_mb": 120.4,
     }
     assert report.files[4].error is not None

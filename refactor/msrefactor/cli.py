@@ -124,6 +124,20 @@ def _known(values: Sequence[str], every: Sequence[Transform], option: str) -> fr
     type=click.Path(),
     help="Where the text read for `-` lies, or would lie; gives it its build context.",
 )
+@click.option(
+    "--jobs",
+    "run_jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many files are worked on at once. By default one for each core, if there are many files.",
+)
+@click.option(
+    "--report",
+    "run_report",
+    metavar="FILE.json",
+    type=click.Path(dir_okay=False),
+    help="Also write what was done, and what was refused, as JSON.",
+)
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even if --diff or --check found a change.")
 @click.option(
     "--exit-non-zero-on-change", is_flag=True, help="Exit with 1 if --write or `-` changed something."
@@ -154,6 +168,8 @@ def command(
     force_exclude: bool,
     context_folder: str | None,
     stdin_filename: str | None,
+    run_jobs: int | None,
+    run_report: str | None,
     exit_zero: bool,
     exit_non_zero_on_change: bool,
     strict: bool,
@@ -173,6 +189,8 @@ def command(
     is_filter = paths == ("-",)
     if stdin_filename is not None and not is_filter:
         raise click.UsageError("--stdin-filename is for the path `-`.")
+    if is_filter and run_report is not None:
+        raise click.UsageError("--report is for files, not for the path `-`.")
     plan = plan_wanted(ctx)
     if plan is not None and is_filter:
         raise click.UsageError("--verify needs files on the disk, not `-`.")
@@ -229,6 +247,8 @@ def command(
         "echoes": is_filter and not (diff or check),
     }
     run = Run(output, signals, options)
+    run.jobs = run_jobs
+    run.report = Path(run_report) if run_report is not None else None
     is_question = diff or check or not (write or is_filter)
     if is_filter:
         as_filter(run, configurations, stdin_filename, context)
@@ -240,7 +260,7 @@ def command(
         verify_files(run, configurations, paths or (".",), context, plan)
     if run.internal:
         return _ending(output, INTERNAL)
-    if run.failed or (strict and run.has_refusal):
+    if run.failed or run.is_report_lost or (strict and run.has_refusal):
         return _ending(output, FAILED)
     if run.has_difference:
         return _ending(output, DIFFERENT)

@@ -16,6 +16,7 @@ from msrefactor.model import (
     REFUSALS,
     Changed,
     Outcome,
+    Phase,
     Refused,
     Result,
     Risk,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 Check: TypeAlias = Callable[[View, "Dockerfile", Changed, Transform], tuple[str, ...]]
 """Says what is wrong with a transform's result; nothing means proved."""
+_NO_TREE = parse("FROM scratch\n")
 
 
 def transforms() -> tuple[Transform, ...]:
@@ -72,6 +74,24 @@ def chosen(every: Sequence[Transform], settings: Settings) -> tuple[Transform, .
             if settings.select
             else transform.by_default or (transform.is_suggestion and settings.suggestions)
         )
+    )
+
+
+def writes_beside(settings: Settings) -> bool:
+    """Whether a transform that the settings ask for works on files beside the Dockerfile."""
+    return any(transform.phase is Phase.CONTEXT for transform in chosen(_every_transform(), settings))
+
+
+def without_trees(result: Result) -> Result:
+    """Return the result without the tree after each step: all that is shown or written is in the rest."""
+    return replace(
+        result,
+        steps=tuple(
+            replace(step, outcome=replace(step.outcome, dockerfile=_NO_TREE))
+            if isinstance(step.outcome, Changed)
+            else step
+            for step in result.steps
+        ),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,6 +13,9 @@ import click
 
 from msrefactor.console import Output, Signals, Stopped, say
 
+MANY = 10
+"""From so many files on, the sum tells the obstacles too, and --explain what the files have in common."""
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 
     from msrefactor.configuration import Configurations
     from msrefactor.model import OtherFile, Result, Settings
+    from msrefactor.report.collector import Collector
 
     Results: TypeAlias = Generator[Result, None, None]
     Prover: TypeAlias = Callable[[Results, Mapping[Path, Settings], Path | None], Results]
@@ -46,12 +51,22 @@ class Run:
         self.saved = 0.0
         self.shown: dict[Path, OtherFile] = {}
         """Files beside the Dockerfiles whose diffs were printed: several Dockerfiles share a context."""
+        self.jobs: int | None = None
+        """How many files are worked on at once; None: as many as pays."""
+        self.obstacles: Counter[str] = Counter()
+        """How many files met each obstacle."""
+        self.report: Path | None = None
+        """Where the report goes."""
+        self.is_report_lost = False
+        self.collector: Collector | None = None
+        """Where the report, and the patterns of --explain, come from."""
 
     def take(self, result: Result) -> None:
         """Show or write one file's result, and count it."""
         from msrefactor.explain import change_lines, explain, printable, refusal_line, refusals_of
 
         path = str(result.path) if result.path is not None else "<stdin>"
+        problem: str | None = None
         refusals = [
             refusal for step in result.steps for refusal in refusals_of(step) if not refusal.is_asked_for
         ]
@@ -63,10 +78,11 @@ class Run:
             say(printable(f"{path}:1:1: internal error, the file is left alone: {result.internal_error}"))
         else:
             self.has_refusal = self.has_refusal or bool(refusals)
+            self.obstacles.update({refusal.code for refusal in refusals})
             if result.verdict is not None:
                 result = self.after_proof(result, path)
             if result.is_changed:
-                self.take_change(result, path)
+                problem = self.take_change(result, path)
             elif result.verdict is None:
                 self.refused += bool(refusals)
                 self.unchanged += not refusals
@@ -82,6 +98,11 @@ class Run:
             say(explain(result, path).rstrip("\n"))
         elif self.explain:
             self.print(explain(result, path, self.paint))
+        if self.collector is not None:
+            from msrefactor.report.files import file_report
+
+            is_written = self.write and result.is_changed and problem is None
+            self.collector.add(file_report(result, path, problem, is_written=is_written))
 
     def after_proof(self, result: Result, path: str) -> Result:
         """Tell what a real build found, and return what may be done: the change, or nothing."""
@@ -98,8 +119,18 @@ class Run:
         self.unproved += 1
         return replace(result, after=result.before, others=())
 
-    def take_change(self, result: Result, path: str) -> None:
-        """Write the file or show its diff."""
+    def take_unlisted(self, folder: str, problem: str) -> None:
+        """Count a folder that could not be walked as a failed file."""
+        from msrefactor.explain import printable
+        from msrefactor.report.files import unlisted
+
+        self.failed += 1
+        say(printable(f"{folder}:1:1: can't be listed: {problem}"))
+        if self.collector is not None:
+            self.collector.add(unlisted(folder, problem))
+
+    def take_change(self, result: Result, path: str) -> str | None:
+        """Write the file or show its diff; return why it could not be written."""
         from msrefactor.explain import printable, saved_mb
 
         if self.write:
@@ -107,7 +138,7 @@ class Run:
             if problem is not None:
                 self.failed += 1
                 say(printable(f"{path}:1:1: {problem}"))
-                return
+                return problem
             if not self.quiet:
                 for name in _written(result, path):
                     say(printable(f"rewrote {name}"))
@@ -118,6 +149,7 @@ class Run:
                 say(printable(f"{path}: `-` doesn't write {patch_path(other.path)}; name the file instead"))
         self.changed += 1
         self.saved += saved_mb(result) or 0.0
+        return None
 
     def write_file(self, result: Result) -> str | None:
         """Replace the file and those beside it, and return what went wrong."""
@@ -190,7 +222,14 @@ class Run:
         unfinished = f" ({self.total - done} not looked at)" if done < self.total else ""
         saved = f"; about {self.saved:.0f} MB less" if self.saved >= 1 else ""
         excluded = f"; {self.excluded} excluded by a configuration" if self.excluded else ""
-        return f"{files}: {parts}{unfinished}{saved}{excluded}"
+        return f"{files}: {parts}{unfinished}{saved}{excluded}{self.met()}"
+
+    def met(self) -> str:
+        """Tell the obstacles of a run over many files, the most frequent first."""
+        if self.total < MANY or not self.obstacles:
+            return ""
+        counts = sorted(self.obstacles.items(), key=lambda item: (-item[1], item[0]))
+        return "; obstacles: " + ", ".join(f"{number} {code}" for code, number in counts)
 
 
 def _written(result: Result, path: str) -> Iterator[str]:
@@ -241,45 +280,93 @@ def over_files(
     from pathlib import Path
 
     from msrefactor.explain import printable
+    from msrefactor.progress import Progress
     from msrefactor.walk import find_dockerfiles
 
     found = find_dockerfiles(paths)
-    for folder, problem in found.unreadable:
-        run.failed += 1
-        run.total += 1
-        say(printable(f"{folder}:1:1: can't be listed: {problem}"))
     named = {Path(path) for path in paths if not Path(path).is_dir()}
     settings = {path: configurations.settings_for(path, is_named=path in named) for path in found.files}
     files = {path: chosen for path, chosen in settings.items() if chosen is not None}
     run.excluded = len(settings) - len(files)
-    run.total += len(files)
-    if not run.total and not run.excluded:
-        if not run.quiet:
-            say(printable(f"no Dockerfile found in {', '.join(paths)}"))
-        return
+    run.total = len(files) + len(found.unreadable)
+    if run.report is not None or (run.explain and run.total >= MANY):
+        run.collector = _collector(run, configurations)
+    for folder, problem in found.unreadable:
+        run.take_unlisted(str(folder), problem)
+    if not run.total and not run.excluded and not run.quiet:
+        say(printable(f"no Dockerfile found in {', '.join(paths)}"))
+    progress = Progress(len(files), is_wanted=not run.quiet)
     try:
-        with closing(_results(files, context)) as results:
+        with closing(_results(run, files, context)) as results:
             checked = results if prover is None else prover(results, files, context)
             with closing(checked):
-                for result in checked:
+                for done, result in enumerate(checked, 1):
+                    progress.hide()
                     run.take(result)
-                    if not run.output.is_open and not run.write:
+                    progress.show(done, run.changed)
+                    if not run.output.is_open and not run.write and run.report is None:
                         break  # nobody reads what is all that we'd do
     except Stopped:
+        progress.hide()
+        _conclude(run, is_complete=False)
         say(f"stopped: {run.summary()}")
         raise
-    if not run.quiet:
+    progress.hide()
+    _conclude(run, is_complete=True)
+    if (run.total or run.excluded) and not run.quiet:
         say(run.summary())
 
 
-def _results(files: Mapping[Path, Settings], context: Path | None) -> Results:
-    """Yield each file's result in turn."""
+def _results(run: Run, files: Mapping[Path, Settings], context: Path | None) -> Results:
+    """Yield the result of each file, in order; the files are only read here."""
     from msrefactor.context import shared_projects
-    from msrefactor.pipeline import refactor_file
+    from msrefactor.model import Result
+    from msrefactor.pipeline import refactor_file, without_trees, writes_beside
+    from msrefactor.workers import in_order, jobs_for
+
+    paths = tuple(files)
+    jobs = jobs_for(len(paths), run.jobs)
+    if run.write and any(map(writes_beside, set(files.values()))):
+        jobs = 1  # what is written for one Dockerfile counts for the next of the same folder
+
+    def one(number: int) -> Result:
+        return without_trees(refactor_file(paths[number], files[paths[number]], context))
+
+    def lost(number: int, reason: str) -> Result:
+        return Result(paths[number], "", "", internal_error=reason)
 
     with shared_projects():
-        for path, chosen in files.items():
-            yield refactor_file(path, chosen, context)
+        yield from in_order(len(paths), one, lost, jobs)
+
+
+def _collector(run: Run, configurations: Configurations) -> Collector:
+    from msrefactor.report.collector import Collector
+
+    mode = "write" if run.write else "check" if run.check and not run.diff else "diff"
+    return Collector(mode, configurations.wanted, keeps_files=run.report is not None)
+
+
+def _conclude(run: Run, *, is_complete: bool) -> None:
+    """Print what the files have in common, and write the report."""
+    if run.collector is None:
+        return
+    from msrefactor.errors import WriteFailed
+    from msrefactor.explain import printable
+    from msrefactor.report.as_json import as_json
+    from msrefactor.report.as_text import groups
+    from msrefactor.source import save_atomically
+
+    value = run.collector.report(run.total, run.excluded, is_complete=is_complete)
+    if run.explain and run.total >= MANY:
+        run.print(groups(value, run.paint))
+    if run.report is None:
+        return
+    try:
+        with run.signals:
+            save_atomically(run.report, as_json(value))
+    except WriteFailed as error:
+        run.is_report_lost = True
+        say(printable(str(error)))
 
 
 def as_filter(run: Run, configurations: Configurations, name: str | None, context: Path | None) -> None:

@@ -106,6 +106,34 @@ def create_atomically(path: Path, text: str) -> None:
     _sync_folder(path.parent)
 
 
+def save_atomically(path: Path, text: str) -> None:
+    """Write a file of our own, whole or not at all, whatever was there; raises WriteFailed.
+
+    A symbolic link is followed, and what is no regular file (a pipe, `/dev/stdout`) is written to.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(encode(text))
+            return
+        if not target.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
+        _sweep(target.parent)
+        descriptor, temporary = _new_temporary(target.parent)
+        try:
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
+                _write_all(file.fileno(), encode(text))
+                os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o644)
+                os.fsync(file.fileno())
+                temporary.replace(target)
+        finally:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+    except OSError as error:
+        raise WriteFailed(f"{path}: not written: {error.strerror or error}") from error
+    _sync_folder(target.parent)
+
+
 def _replace(target: Path, old: bytes, new: bytes) -> None:
     _sweep(target.parent)
     _require_unchanged(target, old)

@@ -57,6 +57,8 @@ def file_as_dict(file: FileReport) -> dict[str, object]:
         "after_sha256": file.after_sha256,
         "saved_mb": _rounded(file.saved_mb),
         "pattern": file.pattern,
+        "settings": [_text(origin) for origin in file.origins],
+        "warnings": [_text(warning) for warning in file.warnings],
         "error": None if file.error is None else _error(file.error),
         "changes": [_change(change) for change in file.changes],
         "removals": [_removal(transform, removal) for transform, removal in file.removals],
@@ -80,6 +82,7 @@ def totals_as_dict(totals: Totals) -> dict[str, object]:
         "not_looked_at": totals.files - totals.done,
         "written": totals.written,
         "with_refusals": totals.with_refusals,
+        "excluded": totals.excluded,
         "saved_mb": totals.saved_mb,
     }
 
@@ -130,6 +133,7 @@ def _refusal(refusal: ReportedRefusal) -> dict[str, object]:
         "transform": refusal.transform,
         "line": refusal.line,
         "code": refusal.code,
+        "by_pragma": refusal.is_asked_for,
         "detail": _text(refusal.detail),
         "remedy": _text(refusal.remedy),
         "evidence": _evidence(refusal.evidence),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from msrefactor import __version__
-from msrefactor.model import Settings
+from msrefactor.configuration import Wanted
 from msrefactor.report.model import FileReport, Report, Status, Totals
 from msrefactor.report.patterns import Grouping
 
@@ -15,9 +15,9 @@ from msrefactor.report.patterns import Grouping
 class Collector:
     """Takes one file after the other; keeps the files only when they are asked for."""
 
-    def __init__(self, mode: str, settings: Settings, *, keeps_files: bool) -> None:
+    def __init__(self, mode: str, wanted: Wanted, *, keeps_files: bool) -> None:
         self._mode = mode
-        self._settings = settings
+        self._wanted = wanted
         self._keeps_files = keeps_files
         self._files: list[FileReport] = []
         self._grouping = Grouping()
@@ -30,18 +30,21 @@ class Collector:
         pattern = self._grouping.add(report)
         self._statuses[report.status] += 1
         self._written += report.is_written
-        self._with_refusals += bool(report.refusals)
+        self._with_refusals += any(not refusal.is_asked_for for refusal in report.refusals)
         self._saved += report.saved_mb or 0.0
         if self._keeps_files:
             self._files.append(replace(report, pattern=pattern))
 
-    def report(self, found: int, *, is_complete: bool = True) -> Report:
-        """Return the report of what came so far; `found` is the number of files of the whole run."""
+    def report(self, found: int, excluded: int = 0, *, is_complete: bool = True) -> Report:
+        """Return the report of what came so far.
+
+        `found` is the number of files of the whole run, without those that the configuration excludes.
+        """
         count = self._statuses
         return Report(
             __version__,
             self._mode,
-            settings_of(self._settings),
+            settings_of(self._wanted),
             Totals(
                 count[Status.CHANGED],
                 count[Status.UNCHANGED],
@@ -52,6 +55,7 @@ class Collector:
                 self._written,
                 self._with_refusals,
                 round(self._saved, 1),
+                excluded,
             ),
             is_complete,
             self._grouping.patterns(),
@@ -60,11 +64,12 @@ class Collector:
         )
 
 
-def settings_of(settings: Settings) -> Mapping[str, object]:
-    """Return what the user chose, as JSON has it."""
+def settings_of(wanted: Wanted) -> Mapping[str, object]:
+    """Return what the command line asks for, as JSON has it."""
     return {
-        "unsafe": settings.unsafe,
-        "runtime": settings.runtime,
-        "select": sorted(settings.select),
-        "ignore": sorted(settings.ignore),
+        "unsafe": wanted.unsafe,
+        "runtime": wanted.runtime,
+        "select": sorted(wanted.select),
+        "ignore": sorted(wanted.ignore),
+        "pragmas": wanted.pragmas,
     }

@@ -32,6 +32,7 @@ def file_report(
             remedy_of(refusal),
             line_of(path, refusal),
             refusal.evidence,
+            refusal.is_asked_for,
         )
         for step in result.steps
         for refusal in refusals_of(step)
@@ -42,12 +43,14 @@ def file_report(
     if error is not None or not result.is_changed:
         return FileReport(
             path,
-            _status(result, problem, has_refusal=bool(refusals)),
+            _status(result, problem, has_refusal=any(not refusal.is_asked_for for refusal in refusals)),
             suggestions=_suggestions(result.steps),
             refusals=refusals,
             before_sha256=before_sha256,
             after_sha256=before_sha256,
             error=error,
+            warnings=result.warnings,
+            origins=result.origins,
         )
     changed = [(step, step.outcome) for step in result.steps if isinstance(step.outcome, Changed)]
     return FileReport(
@@ -68,6 +71,8 @@ def file_report(
         before_sha256=before_sha256,
         after_sha256=sha256(result.after),
         saved_mb=saved_mb(result),
+        warnings=result.warnings,
+        origins=result.origins,
         before=result.before,
         after=result.after,
     )

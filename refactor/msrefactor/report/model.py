@@ -70,6 +70,8 @@ class ReportedRefusal:
     remedy: str
     line: int
     evidence: tuple[Evidence, ...] = ()
+    is_asked_for: bool = False
+    """Whether the file's own author wants it so, by a pragma."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,10 @@ class FileReport:
     error: ReportedError | None = None
     pattern: str | None = None
     """The `Pattern.id` of its changes."""
+    warnings: tuple[str, ...] = ()
+    """What is wrong with the file's own pragmas: `line:column: message`."""
+    origins: tuple[str, ...] = ()
+    """What set which of the settings that counted for the file."""
     before: str = field(default="", repr=False)
     """The text of a changed file, for views that show it; not in the JSON, which has the edits."""
     after: str = field(default="", repr=False)
@@ -161,8 +167,10 @@ class Totals:
     """Found; more than the sum of the others when the run was stopped."""
     written: int = 0
     with_refusals: int = 0
-    """Files that some transform refused, whether or not another changed them."""
+    """Files that some transform refused, whether or not another changed them; pragmas don't count."""
     saved_mb: float = 0.0
+    excluded: int = 0
+    """Left out by the configuration; not in `files`."""
 
     @property
     def done(self) -> int:
@@ -178,6 +186,7 @@ class Report:
     mode: str
     """`diff`, `check`, `write`, or `filter` for the path `-`."""
     settings: Mapping[str, object]
+    """What the command line asked for; what counted for a file is in its `origins`."""
     totals: Totals
     is_complete: bool
     """False when a signal ended the run early."""
