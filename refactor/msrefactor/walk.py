@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from msrefactor.gitignore import IgnoredByGit
+
 NAME = re.compile(r"(?i)^((docker|container)file([._-][^/]*)?|[^/]+\.(docker|container)file)$")
 """Dockerfile, Dockerfile.dev, dev.Dockerfile, Containerfile …; the pattern of the pre-commit hook."""
 
@@ -52,16 +54,29 @@ def find_dockerfiles(paths: Sequence[str]) -> Found:
 
 
 def _walk(root: str, unreadable: list[tuple[Path, str]]) -> Iterator[str]:
-    """Yield the Dockerfiles under a folder, sorted; real files of a folder before links to files."""
+    """Yield the Dockerfiles under a folder that git doesn't ignore, sorted; real files before links to files.
+
+    A repository below is walked with its own rules. What a folder of links leads to isn't walked.
+    """
     real_root = os.path.realpath(root)
     links: list[str] = []
+    rules: dict[str, tuple[IgnoredByGit, str]] = {}
 
     def note(error: OSError) -> None:
         unreadable.append((Path(error.filename or root), error.strerror or str(error)))
 
     for folder, subfolders, names in os.walk(root, onerror=note):
-        subfolders[:] = sorted(name for name in subfolders if not _is_skipped(folder, name))
+        above = rules.pop(folder, None)
+        git = IgnoredByGit.of(folder) if above is None else above[0].entered(above[1])
+        subfolders[:] = sorted(
+            name
+            for name in subfolders
+            if not _is_skipped(folder, name) and not git.ignores(name, is_folder=True)
+        )
+        rules.update((os.path.join(folder, name), (git, name)) for name in subfolders)  # noqa: PTH118
         for name in sorted(filter(is_dockerfile_name, names)):
+            if git.ignores(name, is_folder=False):
+                continue
             file = os.path.normpath(os.path.join(folder, name))  # noqa: PTH118  os.walk speaks strings
             if os.path.islink(file):  # noqa: PTH114
                 links.append(file)
