@@ -3,7 +3,8 @@
 #   make demo   sets up, then shows what msrefactor does to a small Flask application
 #   make test   sets up, then runs all tests that need no Docker
 #
-# make e2e builds and runs real images; make check is what has to pass before a commit; make bench measures.
+# make e2e builds and runs real images; make check is what has to pass before a commit; make bench measures;
+# make figures builds the fixtures and writes docs/figures.md.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,7 @@ READY := $(VENV)/.installed
 DEMO := fixtures/split-stages/python/flask-single-stage/context
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test e2e check bench clean
+.PHONY: help venv demo test e2e check bench figures clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -53,6 +54,9 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python bench/run.py
+
+figures: $(READY)
+	$(BIN)/python bench/figures.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo

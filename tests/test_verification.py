@@ -20,7 +20,7 @@ from msrefactor.verification.engines import Engine, Recipe, cached_runs, is_dead
 from msrefactor.verification.images import Entry, Image
 from msrefactor.verification.plan import request, shard
 from msrefactor.verification.proof import last_error, without_syntax_line
-from msrefactor.verification.tables import as_junit, details, table, write_report
+from msrefactor.verification.tables import as_junit, details, explained, table, write_report
 from msrefactor.verification.verdict import Side, Status, Verdict, as_json, from_json
 
 GONE = Difference(Level.CONFIG, "Env MODE", "'production'", "nothing", "app.py reads it")
@@ -110,6 +110,17 @@ def test_a_difference_is_told_with_its_transform_and_what_can_be_done() -> None:
         "c/Dockerfile:1:1: not verified: the original doesn't build"
     ]
     assert details("a/Dockerfile", VERDICTS[0][1]) == []
+
+
+def test_explain_tells_layers_and_what_is_gone() -> None:
+    assert explained("b/Dockerfile", DIFFERENT) == [
+        "b/Dockerfile: verified: different; compared: build, config",
+        "  standard output isn't compared",
+        "  layers before, MB:",
+        "       925.0  FROM",
+        "  deb packages that are gone: 1",
+        "    gcc",
+    ]
 
 
 def test_reports_are_json_or_junit(tmp_path: Path) -> None:

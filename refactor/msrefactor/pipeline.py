@@ -134,7 +134,7 @@ def refactor_source(
     except BadInput as error:
         return Result(path, text, text, error=_placed(error))
     except Exception as error:  # noqa: BLE001  a bug of ours must not end a run over many files
-        return Result(path, text, text, internal_error=_where(error))
+        return Result(path, text, text, internal_error=where(error))
     return refactor_text(text, path, context, uses, settings, transforms=transforms, check=check)
 
 
@@ -182,7 +182,7 @@ def refactor_text(
     except BadInput as error:
         return replace(unchanged, error=_placed(error))
     except Exception as error:  # noqa: BLE001  a bug of ours must not end a run over many files
-        return replace(unchanged, internal_error=_where(error))
+        return replace(unchanged, internal_error=where(error))
     others = tuple(
         other for step in end.steps if isinstance(step.outcome, Changed) for other in step.outcome.others
     )
@@ -217,7 +217,7 @@ def _fold(view: View, selected: Sequence[Transform], check: Check, pragmas: Prag
                 if not findings and transform.is_suggestion and transform.name not in view.settings.select:
                     outcome = Suggested(outcome.changes)
         except Exception as error:  # noqa: BLE001  told as an internal error, with the place
-            return _End(view.dockerfile, steps, f"{transform.name}: {_where(error)}")
+            return _End(view.dockerfile, steps, f"{transform.name}: {where(error)}")
         if findings:
             refusal, is_ours = _refusal(findings)
             steps += (Step(transform.name, refusal),)
@@ -322,7 +322,7 @@ def _placed(error: BadInput) -> str:
     return f"{error.line}:{error.column}: {error}"
 
 
-def _where(error: Exception) -> str:
+def where(error: Exception) -> str:
     """Say what went wrong and where in our code, in one line."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

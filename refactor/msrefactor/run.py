@@ -107,12 +107,14 @@ class Run:
     def after_proof(self, result: Result, path: str) -> Result:
         """Tell what a real build found, and return what may be done: the change, or nothing."""
         from msrefactor.explain import printable
-        from msrefactor.verification.tables import details
+        from msrefactor.verification.tables import details, explained
 
         if result.verdict is None:
             return result
         for line in details(path, result.verdict):
             say(printable(line))
+        if self.explain:
+            self.print("".join(f"{printable(line)}\n" for line in explained(path, result.verdict)))
         self.has_difference = self.has_difference or not result.verdict.is_proved
         if result.verdict.allows:
             return result

@@ -180,13 +180,15 @@ def probe_image(engine: Engine, trial: Trial) -> str:
 
 def _health(engine: Engine, container: str, tag: str) -> str | None:
     """Return `healthy`, or what the image's health command said at last; None without a HEALTHCHECK."""
-    config = json.loads(_checked(engine, "image", "inspect", "--format", "{{json .}}", tag))
-    checked = (config.get("Config") or {}).get("Healthcheck") or config.get("Healthcheck") or {}
+    (described,) = json.loads(_checked(engine, "image", "inspect", tag))
+    config = described.get("Config") or {}
+    # podman tells the health check beside the configuration
+    checked = config.get("Healthcheck") or described.get("Healthcheck") or {}
     kind, *words = checked.get("Test") or ["NONE"]
     if kind == "NONE":
         return None
     if kind == "CMD-SHELL":
-        words = [*((config.get("Config") or {}).get("Shell") or ("/bin/sh", "-c")), *words]
+        words = [*(config.get("Shell") or ("/bin/sh", "-c")), *words]
     deadline = time.monotonic() + HEALTH_SECONDS
     while True:
         ended = _beside(engine, container, tag, words)

@@ -7,6 +7,7 @@ machine and the process that made it, so that what a killed run left is found an
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import re
@@ -142,6 +143,12 @@ class Engine:
         """Make the engine know the image of an archive, under the tag that it was built with."""
         return self("load", "-i", str(archive), seconds=SAVE_SECONDS)
 
+    def layers(self, tag: str) -> tuple[str, ...]:
+        """Return the digests of an image's layers, the lowest first; empty when there is no such image."""
+        ended = self("image", "inspect", "--format", "{{json .RootFS.Layers}}", tag)
+        found = json.loads(ended.stdout or "[]") if ended.succeeded else None
+        return tuple(map(str, found or ()))
+
     def remove_image(self, tag: str) -> None:
         """Remove an image; the builder's cache stays."""
         self("rmi", "--force", tag, seconds=SAVE_SECONDS)
@@ -149,6 +156,8 @@ class Engine:
     def remove_everything(self) -> None:
         """Remove every container and image of this run, also after `Commands.stop`."""
         remove_run(self, self.run)
+        if self.client == "podman" and self.commands.is_stopped:
+            remove_broken_builds(self)
 
 
 def run_name() -> str:
@@ -256,6 +265,36 @@ def remove_run(engine: Engine, run: str) -> None:
             engine("rmi", "--force", *images, seconds=SAVE_SECONDS, is_cleaning=True)
         if not containers and not images:
             return
+
+
+def remove_broken_builds(engine: Engine) -> None:
+    """Remove what a stopped `podman build` leaves: containers that carry no name or label of ours.
+
+    They are known by their kind and time. While another build runs on this machine they may be that one's.
+    """
+    match = _RUN.fullmatch(engine.run)
+    listed = engine("ps", "--all", "--external", "--format", "json", is_cleaning=True)
+    if match is None or not listed.succeeded or _builds_run():
+        return
+    left = [
+        str(one["Id"])
+        for one in json.loads(listed.stdout or "[]")
+        if one.get("Command") == ["buildah"] and one.get("Created", 0) >= int(match[1])
+    ]
+    if left:
+        engine("rm", "--force", *left, is_cleaning=True)
+
+
+def _builds_run() -> bool:
+    """Whether any process on this machine is a build of podman or buildah."""
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = file.read_bytes().split(b"\0")
+        except OSError:  # it ended, or is somebody else's
+            continue
+        if words[0].rpartition(b"/")[2] in (b"podman", b"buildah") and words[1:2] in ([b"build"], [b"bud"]):
+            return True
+    return False
 
 
 def cached_runs(log: str) -> frozenset[str]:

@@ -17,7 +17,9 @@ from msrefactor.context import BuildContext
 from msrefactor.model import Changed, Replacement, Result
 from msrefactor.source import encode
 from msrefactor.verification.archives import BadArchive
+from msrefactor.verification.bases import base_file, shared_layers
 from msrefactor.verification.behaviour import behaviour_differences
+from msrefactor.verification.comparison import compare_filesystems
 from msrefactor.verification.config import config_differences, server_differences
 from msrefactor.verification.containers import Behaviour, NotRun, watch
 from msrefactor.verification.differences import Difference, Level
@@ -154,6 +156,7 @@ class _Trying:
         self.last_behaviour: Behaviour | None = None
         self.tags: list[str] = []
         self.image: Image | None = None
+        self.base_layers = 0
         self.build = Build(False, "", 0.0)
 
     def close(self) -> None:
@@ -178,6 +181,7 @@ class _Trying:
                 also = "too" if not build.succeeded else "and the refactored file does"
                 raise CantProve(f"the original doesn't build, {also}: {last_error(self.build.log)}")
             self.image = self._image("before")
+            self.base_layers = self._base_layers()
             return self._compared("after", self.result, build), build
         except BaseException:
             self.close()
@@ -248,6 +252,16 @@ class _Trying:
         except (BadArchive, OSError) as error:
             raise CantProve(str(error)) from error
 
+    def _base_layers(self) -> int:
+        """Return how many of the original's layers are its base image's; 0 when that can't be found out."""
+        text = base_file(self.result.before, self.plan.target)
+        if text is None or self.engine.exports or self.image is None or self.image.archive is None:
+            return 0
+        if not self._built("base", text, None).succeeded:
+            return 0
+        layers = self.image.archive.filesystem.layers
+        return shared_layers(self.engine.layers(self._tag("base")), tuple(layer.digest for layer in layers))
+
     # ------------------------------------------------------------------------------------------- comparison
 
     def _compared(self, which: str, result: Result, build: Build) -> Verdict:
@@ -262,7 +276,11 @@ class _Trying:
         try:
             replacement = _replacement(result)
             differences, removed, notes = compared_images(
-                self.image, image, result.before, replacement=replacement
+                self.image,
+                image,
+                result.before,
+                replacement=replacement,
+                base_layers=self.base_layers,
             )
             levels = [Level.BUILD, Level.CONFIG, *([] if replacement else [Level.FILES])]
             if self.plan.trial(()) is not None:
@@ -348,7 +366,12 @@ class _Trying:
 
 
 def compared_images(
-    before: Image, after: Image, dockerfile: str, *, replacement: Replacement | None = None
+    before: Image,
+    after: Image,
+    dockerfile: str,
+    *,
+    replacement: Replacement | None = None,
+    base_layers: int = 0,
 ) -> tuple[tuple[Difference, ...], tuple[tuple[str, tuple[str, ...]], ...], tuple[str, ...]]:
     """Return what differs, the packages that are gone, what wasn't compared; `dockerfile` may be empty."""
     if replacement is not None:
@@ -357,7 +380,18 @@ def compared_images(
     differences = config_differences(before, after, dockerfile)
     if before.archive is None or after.archive is None:
         return differences, (), ("files aren't compared: the images weren't saved",)
-    return differences, (), ()
+    files = compare_filesystems(
+        before.archive.filesystem,
+        after.archive.filesystem,
+        before.config,
+        after.config,
+        base_layers=base_layers,
+    )
+    kinds: dict[str, list[str]] = {}
+    for kind, name, _ in files.gone_packages:
+        kinds.setdefault(kind, []).append(name)
+    removed = tuple((kind, tuple(sorted(names))) for kind, names in kinds.items())
+    return differences + files.differences, removed, files.notes
 
 
 def exposed_ports(image: Image) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from msrefactor.explain import printable
 from msrefactor.source import encode
 from msrefactor.verification.archives import BadArchive
 from msrefactor.verification.differences import Level
+from msrefactor.verification.elf import VerifyExtraMissing
 from msrefactor.verification.images import read_image
 from msrefactor.verification.proof import compared_images
 from msrefactor.verification.tables import details, table
@@ -25,7 +26,7 @@ def compare_saved(files: tuple[str, str], output: Output) -> bool:
                 Side(image.size, tuple((layer.size, layer.created_by) for layer in image.layers))
                 for image in (before, after)
             ]
-    except (BadArchive, OSError) as error:
+    except (BadArchive, VerifyExtraMissing, OSError) as error:
         say(printable(f"msrefactor: {error}"))
         return True
     status = Status.DIFFERENT if differences else Status.PROVED

@@ -20,7 +20,8 @@ from pathlib import Path
 from msrefactor.context import BuildContext, locate
 from msrefactor.model import Result, Settings
 from msrefactor.parse import parse
-from msrefactor.pipeline import refactor_file
+from msrefactor.pipeline import refactor_file, where
+from msrefactor.verification.commands import Stopping
 from msrefactor.verification.engines import Engine
 from msrefactor.verification.plan import Plan
 from msrefactor.verification.proof import Proof
@@ -118,6 +119,10 @@ class Session:
             with self._pipeline:
                 context: BuildContext = locate(path, parse(result.before), self._context)
             taken, verdict = proof.prove(result, context, lambda names: self._again(path, names))
+        except Stopping:
+            raise
+        except Exception as error:  # noqa: BLE001  a bug of ours must not end a run over many files
+            return result, Verdict(Status.UNPROVED, reason=f"internal error: {where(error)}")
         finally:
             self._doing.pop(str(path), None)
         self._remember(key, path, verdict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from msrefactor.configuration import Configurations
@@ -21,6 +22,10 @@ def verify_files(
     run: Run, configurations: Configurations, paths: Sequence[str], context: Path | None, plan: Plan
 ) -> None:
     """Take each file with its proof, then tell all verdicts in a table and write the reports."""
+    if find_spec("elftools") is None:
+        run.failed += 1
+        say("msrefactor: --verify needs pyelftools: run `pip install 'msrefactor[verify]'`")
+        return
     try:
         engine = connect(plan.client, plan.builder)
     except NoEngine as reason:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -83,6 +84,24 @@ def details(path: str, verdict: Verdict) -> list[str]:
         names = ", ".join(verdict.culprits)
         lines.append(f"{path}:1:1: the difference comes from {names}" + _offer(verdict, names))
     return [*lines, *_logs(path, verdict)]
+
+
+def explained(path: str, verdict: Verdict) -> list[str]:
+    """Return what `--explain` tells beside: what was compared, the layers, and what is gone."""
+    compared = ", ".join(level.value for level in verdict.levels) or "nothing"
+    lines = [f"{path}: verified: {said(verdict)}; compared: {compared}"]
+    lines += [f"  {note}" for note in verdict.notes]
+    for side, measured in (("before", verdict.before), ("after", verdict.after)):
+        if measured.layers:
+            lines.append(f"  layers {side}, MB:")
+            lines += [
+                f"    {size / MEGABYTE:8.1f}  {' '.join(words.split())[:90]}".rstrip()
+                for size, words in measured.layers
+            ]
+    for kind, names in verdict.removed:
+        lines.append(f"  {kind} packages that are gone: {len(names)}")
+        lines += [f"    {line}" for line in textwrap.wrap(", ".join(names), 100)]
+    return lines
 
 
 def _offer(verdict: Verdict, names: str) -> str:
