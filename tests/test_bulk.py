@@ -10,12 +10,14 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 
 import fakes
 from conftest import MakeFiles, RunCli
+from msrefactor import pipeline
 from msrefactor.report.as_json import SCHEMA
 
 Start = Callable[..., subprocess.Popen[bytes]]
@@ -193,3 +195,47 @@ def test_long_run_shows_how_far_it_is_on_a_terminal_only(
     _, err = started.communicate(timeout=60)
     assert b"\r" not in err
     assert b"\x1b" not in err
+
+
+# ---- two at once, and what changes meanwhile ---------------------------------------------------------------
+
+
+def test_two_runs_at_once_end_well_and_leave_nothing(files: MakeFiles, start_cli: Start) -> None:
+    folder = files({f"{number:02}/Dockerfile": fakes.PYTHON for number in range(40)})
+    for _ in range(3):
+        for path in folder.rglob("Dockerfile"):
+            path.write_text(fakes.PYTHON)
+        runs = [start_cli("--write", "-q", "--jobs", "2") for _ in range(3)]
+        ended = [(run.communicate(timeout=100)[1], run.returncode) for run in runs]
+        assert ended == [(b"", 0)] * 3
+        assert {path.read_text() for path in folder.rglob("Dockerfile")} == {fakes.NAMED}
+        assert {path.name for path in folder.rglob("*") if path.is_file()} == {"Dockerfile"}
+
+
+def test_strays_of_a_killed_run_are_swept_also_where_nothing_is_written(
+    files: MakeFiles, run_cli: RunCli
+) -> None:
+    folder = files({"Dockerfile": fakes.NGINX, ".msrefactor-1f.tmp": "x", "sub/.msrefactor-2f.tmp": "x"})
+    run_cli("--diff")
+    assert (folder / ".msrefactor-1f.tmp").exists()
+    run_cli("--write")
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["Dockerfile"]
+
+
+def test_file_that_vanishes_meanwhile_is_told_and_the_rest_is_done(
+    files: MakeFiles, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = files({f"{number}/Dockerfile": fakes.PYTHON for number in range(3)})
+    really = pipeline.refactor_file
+
+    def refactor(path: Path, *rest: Any) -> Any:
+        if path.parent.name == "1":
+            path.unlink()
+        return really(path, *rest)
+
+    monkeypatch.setattr(pipeline, "refactor_file", refactor)
+    ran = run_cli("--write")
+    assert ran.code == 3
+    assert "1/Dockerfile:1:1: can't be read: No such file or directory" in ran.err
+    assert (folder / "2/Dockerfile").read_text() == fakes.NAMED
+    assert list((folder / "1").iterdir()) == []

@@ -168,7 +168,8 @@ class Run:
                         write_atomically(source, other.after)
                 write_atomically(SourceFile(result.path, encode(result.before), result.before), result.after)
         except WriteFailed as error:
-            return str(error).removeprefix(f"{result.path}: ")
+            said = str(error).removeprefix(f"{result.path}: ")
+            return said.removeprefix(f"{os.path.realpath(result.path or '')}: ")
         except OSError as error:
             return f"can't be written: {error.strerror or error}"
         return None
@@ -283,6 +284,7 @@ def over_files(
 
     from msrefactor.explain import printable
     from msrefactor.progress import Progress
+    from msrefactor.source import sweep
     from msrefactor.walk import find_dockerfiles
 
     found = find_dockerfiles(paths)
@@ -297,6 +299,9 @@ def over_files(
         run.take_unlisted(str(folder), problem)
     if not run.total and not run.excluded and not run.quiet:
         say(printable(f"no Dockerfile found in {', '.join(paths)}"))
+    if run.write:
+        for folder in found.littered:
+            sweep(folder)
     progress = Progress(len(files), is_wanted=not run.quiet)
     try:
         with closing(_results(run, files, context)) as results:

@@ -88,7 +88,7 @@ def write_atomically(file: SourceFile, text: str) -> bool:
 def create_atomically(path: Path, text: str) -> None:
     """Make a file that isn't there yet, whole or not at all; raises WriteFailed, also when it is there."""
     try:
-        _sweep(path.parent)
+        sweep(path.parent)
         descriptor, temporary = _new_temporary(path.parent)
         try:
             with os.fdopen(descriptor, "wb", buffering=0) as file:
@@ -100,6 +100,9 @@ def create_atomically(path: Path, text: str) -> None:
             with suppress(FileNotFoundError):
                 temporary.unlink()
     except FileExistsError as error:
+        with suppress(OSError):
+            if path.read_bytes() == encode(text):
+                return  # another run did it
         raise WriteFailed(f"{path}: not written: the file was made after it was looked for") from error
     except OSError as error:
         raise WriteFailed(f"{path}: not written: {error.strerror or error}") from error
@@ -118,12 +121,13 @@ def save_atomically(path: Path, text: str) -> None:
             return
         if not target.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
-        _sweep(target.parent)
+        sweep(target.parent)
         descriptor, temporary = _new_temporary(target.parent)
         try:
             with os.fdopen(descriptor, "wb", buffering=0) as file:
                 _write_all(file.fileno(), encode(text))
-                os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o644)
+                mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o644
+                os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
                 temporary.replace(target)
         finally:
@@ -135,8 +139,9 @@ def save_atomically(path: Path, text: str) -> None:
 
 
 def _replace(target: Path, old: bytes, new: bytes) -> None:
-    _sweep(target.parent)
-    _require_unchanged(target, old)
+    sweep(target.parent)
+    if _is_done(target, old, new):
+        return
     status = target.stat()
     if not os.access(target, os.W_OK):
         raise WriteFailed(f"{target}: not written: the file is read-only")
@@ -149,9 +154,8 @@ def _replace(target: Path, old: bytes, new: bytes) -> None:
             _write_all(file.fileno(), new)
             can_keep = _has_kept_attributes(file.fileno(), target, status)
             os.fsync(file.fileno())
-            if can_keep:
-                # As late as it can be; what is left open is the time between two system calls.
-                _require_unchanged(target, old)
+            # As late as it can be; what is left open is the time between two system calls.
+            if can_keep and not _is_done(target, old, new):
                 temporary.replace(target)
         if not can_keep:
             _write_in_place(target, old, new)
@@ -161,9 +165,12 @@ def _replace(target: Path, old: bytes, new: bytes) -> None:
     _sync_folder(target.parent)
 
 
-def _require_unchanged(target: Path, old: bytes) -> None:
-    if target.read_bytes() != old:
+def _is_done(target: Path, old: bytes, new: bytes) -> bool:
+    """Tell whether another run wrote the same already; raises WriteFailed for any other content."""
+    found = target.read_bytes()
+    if found not in {old, new}:
         raise WriteFailed(f"{target}: not written: the file changed after it was read")
+    return found == new
 
 
 def _new_temporary(folder: Path) -> tuple[int, Path]:
@@ -185,7 +192,13 @@ def _new_temporary(folder: Path) -> tuple[int, Path]:
         os.close(descriptor)  # another run swept it between creation and lock
 
 
-def _sweep(folder: Path) -> None:
+def is_temporary(name: str) -> bool:
+    """Tell whether a file is one that we write and then rename; a run that was killed leaves it behind."""
+    return name.startswith(_TEMPORARY_PREFIX) and name.endswith(_TEMPORARY_SUFFIX)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that dead runs left in a folder; those of living ones are locked."""
     for path in folder.glob(f"{_TEMPORARY_PREFIX}*{_TEMPORARY_SUFFIX}"):
         with suppress(OSError):
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)

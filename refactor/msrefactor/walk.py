@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from msrefactor.gitignore import IgnoredByGit
+from msrefactor.source import is_temporary
 
 NAME = re.compile(r"(?i)^((docker|container)file([._-][^/]*)?|[^/]+\.(docker|container)file)$")
 """Dockerfile, Dockerfile.dev, dev.Dockerfile, Containerfile …; the pattern of the pre-commit hook."""
@@ -35,6 +36,8 @@ class Found:
     files: tuple[Path, ...]
     unreadable: tuple[tuple[Path, str], ...] = ()
     """Folders that could not be listed, and why."""
+    littered: tuple[Path, ...] = ()
+    """Folders in which a run that was killed may have left a temporary file."""
 
 
 def is_dockerfile_name(name: str) -> bool:
@@ -46,14 +49,15 @@ def find_dockerfiles(paths: Sequence[str]) -> Found:
     """Take named files as they are and walk named folders; two names of one file count once."""
     files: dict[str, Path] = {}
     unreadable: list[tuple[Path, str]] = []
+    littered: list[Path] = []
     for path in paths:
-        found = _walk(path, unreadable) if Path(path).is_dir() else iter([path])
+        found = _walk(path, unreadable, littered) if Path(path).is_dir() else iter([path])
         for file in found:
             files.setdefault(os.path.realpath(file), Path(file))
-    return Found(tuple(files.values()), tuple(unreadable))
+    return Found(tuple(files.values()), tuple(unreadable), tuple(littered))
 
 
-def _walk(root: str, unreadable: list[tuple[Path, str]]) -> Iterator[str]:
+def _walk(root: str, unreadable: list[tuple[Path, str]], littered: list[Path]) -> Iterator[str]:
     """Yield the Dockerfiles under a folder that git doesn't ignore, sorted; real files before links to files.
 
     A repository below is walked with its own rules. What a folder of links leads to isn't walked.
@@ -74,6 +78,8 @@ def _walk(root: str, unreadable: list[tuple[Path, str]]) -> Iterator[str]:
             if not _is_skipped(folder, name) and not git.ignores(name, is_folder=True)
         )
         rules.update((os.path.join(folder, name), (git, name)) for name in subfolders)  # noqa: PTH118
+        if any(map(is_temporary, names)):
+            littered.append(Path(folder))
         for name in sorted(filter(is_dockerfile_name, names)):
             if git.ignores(name, is_folder=False):
                 continue
