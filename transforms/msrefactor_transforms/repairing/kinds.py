@@ -164,3 +164,9 @@ def may_bring(fact: Fact, path: str) -> bool:
             if fact.scope.context.exists(posixpath.normpath(posixpath.join(placed.source, inside))):
                 return True
     return False
+
+
+def may_be_of_another_stage(view: View) -> bool:
+    """Whether the project builds another stage than the final one: what it tells may be about that."""
+    name = view.dockerfile.final_stage.name
+    return any(use.kind == "target" and (use.value or "").lower() != name for use in view.uses)

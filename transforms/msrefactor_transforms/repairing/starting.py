@@ -19,6 +19,7 @@ from msrefactor_transforms.repairing.kinds import (
     change,
     edited,
     joined,
+    may_be_of_another_stage,
     may_bring,
     reached,
     seen,
@@ -116,7 +117,8 @@ def _probes(view: View, stages: tuple[StageFacts, ...]) -> Found:
         return NOTHING
     told: list[Refused] = []
     for start in starts(view, final):
-        if start.kind != "healthcheck":
+        is_own = start.evidence.file == view.name
+        if start.kind != "healthcheck" or (not is_own and may_be_of_another_stage(view)):
             continue
         name = _program(start)
         if name not in _PROBES or name in commands_in(final.base) or _may_come(name, view, stages):
@@ -173,7 +175,7 @@ def _names(view: View, stages: tuple[StageFacts, ...]) -> Found:
     if cwd in entries or any(effect.role is Role.OPAQUE for _, effect in final.effects()):
         return NOTHING
     for name, evidence in wanted(view, final).commands:
-        if "/" in name or name in commands_in(final.base):
+        if "/" in name or name in commands_in(final.base) or evidence.file != view.name:
             continue
         for copy in copied(view, len(stages) - 1, final):
             builds = [
