@@ -19,8 +19,8 @@ from msrefactor.verification.differences import Difference, Level
 from msrefactor.verification.engines import Engine, Recipe, cached_runs, is_dead, run_name
 from msrefactor.verification.images import Entry, Image
 from msrefactor.verification.plan import request, shard
-from msrefactor.verification.proof import last_error, without_syntax_line
 from msrefactor.verification.tables import as_junit, details, explained, table, write_report
+from msrefactor.verification.trying import last_error, without_syntax_line
 from msrefactor.verification.verdict import Side, Status, Verdict, as_json, from_json
 
 GONE = Difference(Level.CONFIG, "Env MODE", "'production'", "nothing", "app.py reads it")

@@ -21,7 +21,7 @@ class Progress:
 
     def __init__(self, total: int, *, is_wanted: bool) -> None:
         self._total = total
-        self._is_on = is_wanted and total > _FEW and _is_watched()
+        self._is_on = is_wanted and total > _FEW and is_watched()
         self._next = time.monotonic() + _AFTER
         self._is_shown = False
 
@@ -49,7 +49,7 @@ class Progress:
             self._is_on = self._is_shown = False
 
 
-def _is_watched() -> bool:
+def is_watched() -> bool:
     """Tell whether somebody looks at stderr: it is a terminal that can draw, and no build server's log."""
     try:
         is_terminal = sys.stderr is not None and sys.stderr.isatty()

@@ -132,20 +132,19 @@ _OPTIONS = (
         is_flag=True,
         help=("Where a difference is found, take the largest part of the change that is proved."),
     ),
-    _option(
-        "--verify-jobs",
-        "jobs",
-        type=click.IntRange(1, 64),
-        default=1,
-        show_default=True,
-        help="So many files at a time.",
-    ),
     _option("--shard", metavar="I/N", help="Verify only the I-th of N parts of the changed files."),
     _option(
         "--resume",
         metavar="FILE",
         type=_FILE,
         help="Note verdicts here, and don't build again what is noted.",
+    ),
+    _option(
+        "--emit-tests",
+        "tests_folder",
+        metavar="DIR",
+        type=click.Path(file_okay=False),
+        help="Write tests of each proved image for your own CI: container-structure-test and goss.",
     ),
     _option(
         "--verify-report",
@@ -224,9 +223,9 @@ def plan_wanted(ctx: click.Context) -> Plan | None:
         run_seconds=values["run_seconds"],
         probe_image=values["probe_image"],
         touch=values["touch"],
-        jobs=values["jobs"],
         shard=part,
         resume=Path(values["resume"]) if values["resume"] else None,
         reports=tuple(map(Path, values["reports"])),
         takes_part=values["proved_part"],
+        tests_folder=Path(values["tests_folder"]) if values["tests_folder"] else None,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import shutil
 import subprocess
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 from msrefactor.verification.engines import LABEL, Build, Engine, Recipe
 from msrefactor.verification.filesystem import Filesystem, Layer, Node
 from msrefactor.verification.images import Entry, Image, config_paths
+from msrefactor.verification.trying import without_syntax_line
 
 BUILD_SECONDS = 600
 PREFIX = "msrefactor-e2e"
@@ -62,18 +62,6 @@ def glance(engine: Engine, tag: str, paths: Sequence[str] = ()) -> Image:
     finally:
         engine("rm", "--force", "--volumes", container)
     return Image(raw["Size"], f"{raw['Os']}/{raw['Architecture']}", config, user, entries)
-
-
-def without_syntax_line(text: str) -> str:
-    """A Dockerfile with its `# syntax=` directive left out; the other directives stay first."""
-    lines = text.splitlines(keepends=True)
-    for index, line in enumerate(lines):
-        directive = re.match(r"\ufeff?[ \t]*#[ \t]*([A-Za-z]+)[ \t]*=", line)
-        if directive is None:
-            break
-        if directive[1].lower() == "syntax":
-            return "".join(lines[:index] + lines[index + 1 :])
-    return text
 
 
 @contextmanager

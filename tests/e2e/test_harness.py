@@ -10,7 +10,7 @@ import pytest
 from msrefactor.verification.engines import Engine
 from msrefactor.verification.images import Image
 
-from .builds import build_image, glance, without_syntax_line
+from .builds import build_image, glance
 from .cases import Run
 from .trial import Pair, build, try_both
 
@@ -208,14 +208,6 @@ def test_scratch_image_is_looked_into(engine: Engine, tmp_path: Path) -> None:
     trial = try_pair(engine, tmp_path, original, build_stage + scratch, Run(stdout="from /greet"))
     assert trial.wrong == ()
     assert trial.share < 0.01
-
-
-def test_syntax_line_goes_and_other_directives_stay() -> None:
-    assert (
-        without_syntax_line("# escape=`\n#syntax = docker/dockerfile:1\nFROM a\n") == "# escape=`\nFROM a\n"
-    )
-    assert without_syntax_line("# a comment\n# syntax=x\nFROM a\n") == "# a comment\n# syntax=x\nFROM a\n"
-    assert without_syntax_line("FROM a\n") == "FROM a\n"
 
 
 def test_image_knows_numeric_and_named_users(engine: Engine, tmp_path: Path) -> None:

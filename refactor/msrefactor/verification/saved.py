@@ -12,8 +12,8 @@ from msrefactor.verification.archives import BadArchive
 from msrefactor.verification.differences import Level
 from msrefactor.verification.elf import VerifyExtraMissing
 from msrefactor.verification.images import read_image
-from msrefactor.verification.proof import compared_images
 from msrefactor.verification.tables import details, table
+from msrefactor.verification.trying import compared_images
 from msrefactor.verification.verdict import Side, Status, Verdict
 
 

@@ -48,7 +48,8 @@ class Session:
     _doing: dict[str, tuple[str, float]] = field(default_factory=dict)
     _pipeline: threading.Lock = field(default_factory=threading.Lock)
     _known: dict[str, Verdict] = field(default_factory=dict)
-    _width: int = 0
+    _is_drawn: bool = False
+    _seen: int = 0
 
     def __call__(
         self, results: Iterator[Result], settings: Mapping[Path, Settings], context: Path | None
@@ -92,6 +93,7 @@ class Session:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _finished(self, result: Result, future: Future[tuple[Result, Verdict]] | None) -> Result:
+        self._seen += 1
         if future is None:
             return result
         while True:
@@ -169,17 +171,18 @@ class Session:
             return
         now = time.monotonic()
         parts = [f"{path}: {what}, {now - since:.0f} s" for path, (what, since) in list(self._doing.items())]
-        line = f"[{len(self.verdicts)} verified] {'; '.join(parts)}"
+        left = len(self._settings) - self._seen
+        line = f"[{len(self.verdicts)} verified, {left} files left] {'; '.join(parts)}"
         limit = max(20, shutil.get_terminal_size().columns - 1)
         line = "".join(char if char.isprintable() else "?" for char in line)[:limit]
         with suppress(OSError, ValueError):
-            sys.stderr.write("\r" + line.ljust(self._width))
+            sys.stderr.write(f"\r{line}\x1b[K")
             sys.stderr.flush()
-        self._width = len(line)
+        self._is_drawn = True
 
     def _hide(self) -> None:
-        if self.is_shown and self._width:
+        if self._is_drawn:
             with suppress(OSError, ValueError):
-                sys.stderr.write("\r" + " " * self._width + "\r")
+                sys.stderr.write("\r\x1b[K")
                 sys.stderr.flush()
-            self._width = 0
+            self._is_drawn = False

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from msrefactor.configuration import Configurations
 from msrefactor.console import say
 from msrefactor.explain import printable
+from msrefactor.progress import is_watched
 from msrefactor.run import Run, over_files
 from msrefactor.verification.commands import Stopping
 from msrefactor.verification.engines import NoEngine, connect
@@ -32,8 +33,8 @@ def verify_files(
         run.failed += 1
         say(printable(f"msrefactor: --verify needs Docker or podman: {reason}"))
         return
-    is_terminal = sys.stderr is not None and sys.stderr.isatty()
-    session = Session(engine, plan, run.signals, is_terminal and not run.quiet)
+    plan = replace(plan, jobs=run.jobs or 1)
+    session = Session(engine, plan, run.signals, is_watched() and not run.quiet)
     try:
         over_files(run, configurations, paths, context, session)
     except Stopping:
