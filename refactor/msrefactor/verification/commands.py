@@ -43,6 +43,8 @@ class Commands:
 
     environment: Mapping[str, str] = field(default_factory=dict)
     is_stopped: bool = False
+    has_cut: bool = False
+    """Something was ended before its time."""
     _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -60,10 +62,11 @@ class Commands:
             try:
                 out, err = child.communicate(timeout=seconds)
             except subprocess.TimeoutExpired:
-                is_late = True
+                is_late = self.has_cut = True
                 end(child)
                 out, err = _rest(child)
         except BaseException:
+            self.has_cut = True
             end(child)
             _rest(child)
             raise
@@ -101,6 +104,7 @@ class Commands:
         with self._lock:
             self.is_stopped = True
             running = tuple(self._running)
+            self.has_cut = self.has_cut or bool(running)
         for child in running:
             _signal(child, signal.SIGTERM)
         deadline = time.monotonic() + TERM_SECONDS

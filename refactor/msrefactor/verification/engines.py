@@ -156,7 +156,7 @@ class Engine:
     def remove_everything(self) -> None:
         """Remove every container and image of this run, also after `Commands.stop`."""
         remove_run(self, self.run)
-        if self.client == "podman" and self.commands.is_stopped:
+        if self.client == "podman" and self.commands.has_cut:
             remove_broken_builds(self)
 
 

@@ -6,7 +6,8 @@ nothing newer than Python 3.8, because it runs on whatever Python image is there
 
     python3 - SPECIFICATION        {"port": 80, "paths": ["/"], "headers": {}, "listen": [80], "wait": 30}
 
-The ports of `listen` are waited for first. Without a port the first of them is asked, or whoever listens.
+The ports of `listen` are waited for first. Without a port the first of them that listens is asked, or else
+whoever listens.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from pathlib import Path
 
 POLL_SECONDS = 0.1
 ANSWER_SECONDS = 10
+OTHER_SECONDS = 3
+"""So long other ports than those that are waited for have to listen."""
 LISTEN = "0A"
 
 
@@ -88,10 +91,14 @@ def numbers() -> list[int]:
 
 
 def await_ports(wanted: list[int], deadline: float) -> None:
-    """Wait until all these ports listen, or any port if none is named."""
+    """Wait until all these ports listen, or others have for a while; without any named, until one does."""
+    seen = None
     while time.monotonic() < deadline:
         found = numbers()
-        if all(port in found for port in wanted) and (wanted or found):
+        if found and all(port in found for port in wanted):
+            return
+        seen = (seen or time.monotonic()) if found else None
+        if seen is not None and time.monotonic() > seen + OTHER_SECONDS:
             return
         time.sleep(POLL_SECONDS)
 
@@ -103,7 +110,9 @@ def main() -> None:
     port, listen = specification.get("port"), specification.get("listen")
     if listen is not None or port is None:
         await_ports(listen or [], deadline)
-    asked = port or (listen or numbers() or [80])[0]
+    listening = numbers()
+    named = [one for one in listen or [] if one in listening]
+    asked = port or (named or listening or listen or [80])[0]
     answers = [
         ask(asked, path, specification.get("headers") or {}, deadline)
         for path in specification.get("paths") or []
