@@ -266,6 +266,7 @@ def test_an_install_stands_beside_its_update(before: str, after: str, files: Mak
         "RUN --mount=type=cache,target=/root/.npm npm ci\n",
         "RUN for p in a b; do npm install -g $p; done\n",
         "RUN npm ci || yarn install\n",
+        "RUN conda env config vars set A=b\n",
         "RUN pip install --no-cache a\n",
         "RUN micromamba install -y a && mamba list && mamba clean --all -f -y\n",
         "ENV GEM_HOME=/gems\nRUN bundle install && find /gems -name cache -type d -exec rm -rf {} +\n",

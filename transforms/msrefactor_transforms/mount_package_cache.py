@@ -18,13 +18,17 @@ After::
         CGO_ENABLED=0 go build -o /app .
     CMD ["/app"]
 
-Needs BuildKit, and so runs only when it is selected. It knows apt, pip, uv, npm, yarn (classic), go, cargo
-and Maven. A build has to work with any contents of the cache: what a later step needs to find there isn't put
-into a mount. A RUN that has a cache mount already, a heredoc or an exec form is left alone.
+Needs BuildKit, and so runs only when it is selected. It knows apt, apk, dnf, yum, microdnf, zypper, pip, uv,
+poetry, pipenv, conda, micromamba, npm, yarn (both), pnpm, bun, RubyGems, Bundler, Composer, go, cargo, Maven,
+Gradle, sbt and NuGet; `knowledge/package_caches.toml` says where each has its cache, and what defeats it.
+A build has to work with any contents of the cache: what a later step needs to find there isn't put into a
+mount, nor a folder in which something installed lives. A RUN that has a cache mount already, a heredoc or an
+exec form is left alone.
 
 Refuses with ``base-unknown`` when nothing is known about the image; ``install-mode`` when an option, a
-variable or a setting moves or forbids the cache, the user's number or home isn't known, or something later is
-there to find its files; ``opaque-step`` when a later step may work with the cache and isn't understood;
+variable or a setting moves or forbids the cache, the user's number or home isn't known, the tool writes
+beside its cache where only root may, two architectures would share it, or something later is there to find
+its files; ``opaque-step`` when a later step may work with the cache and isn't understood;
 ``compiles-at-start`` when the container itself builds, out of the cache.
 """
 
@@ -39,7 +43,7 @@ from msrefactor.tree import Dockerfile, Instruction
 from msrefactor_transforms.cleaning.editing import style_of
 from msrefactor_transforms.cleaning.layers import Layers, Place, layers_of, rebuilt
 from msrefactor_transforms.mounting.editing import with_mounts
-from msrefactor_transforms.mounting.installs import SHARED, Installs, installs_of, uses_tool
+from msrefactor_transforms.mounting.installs import Installs, installs_of, is_shared, uses_tool
 from msrefactor_transforms.mounting.obstacles import obstacle_of
 from msrefactor_transforms.mounting.owners import facts_before
 
@@ -110,14 +114,10 @@ def _is_cached(instruction: Instruction) -> bool:
     return any(flag.name == "mount" and "type=cache" in (flag.value or "") for flag in instruction.flags)
 
 
-def _is_shared(installs: Installs) -> bool:
-    return any(name in SHARED for name in installs.targets)
-
-
 def _spread(layers: Layers, found: Mapping[Place, Installs], refusals: dict[Place, Refused]) -> None:
     """Refuse as well what works with the same cache, on the same layers, as a RUN that stays as it is."""
     for place, one in found.items():
-        names = {name for name in one.targets if name in SHARED}
+        names = {name for name in one.targets if is_shared(name)}
         if place in refusals or not names:
             continue
         root = _root(layers, place[0])

@@ -180,7 +180,7 @@ def _placed(entry: PackageCache, fact: Fact, position: int, scope: Scope) -> Pac
     """Return the entry with the folders that it means for this command; None: they aren't known."""
     values = {"{gems}": "", "{cargo}": scope.variables.get("CARGO_HOME", "")}
     if entry.name == "gem":
-        values["{gems}"] = _gems(fact, position)
+        values["{gems}"] = gems_of(fact, position)
     texts = [*entry.cache, entry.clean]
     for mark, value in values.items():
         if any(mark in text for text in texts) and not value:
@@ -197,13 +197,14 @@ def _placed(entry: PackageCache, fact: Fact, position: int, scope: Scope) -> Pac
     return replace(entry, cache=cache, clean=texts[-1])
 
 
-def _gems(fact: Fact, position: int) -> str:
-    """Return the folder of the gems that an item installs, whose `cache` has the downloads."""
+def gems_of(fact: Fact, position: int) -> str:
+    """Return where the gems of an item go, whose `cache` has the downloads; empty: not known."""
     for effect in fact.items[position].effects:
         if not isinstance(effect.detail, GemInstall):
             continue
         where = effect.detail.where
-        if where == fact.scope.variables.get("GEM_HOME"):
+        is_chosen = effect.detail.tool == "bundle" and fact.scope.variables.get("BUNDLE_PATH") == where
+        if where == fact.scope.variables.get("GEM_HOME") and not is_chosen:
             return where
         if where == "/var/lib/gems":
             return f"{where}/*"

@@ -27,7 +27,19 @@ class PackageCache:
     kept: tuple[str, ...] = ()
     last: bool = False
     mount: tuple[str, ...] = ()
+    users_mount: tuple[str, ...] = ()
     sharing: str = "shared"
+    alone: bool = False
+    needed: bool = False
+    fills: tuple[str, ...] = ()
+    keeps: str = ""
+    instead: str = ""
+    spare: tuple[str, ...] = ()
+    forbids: tuple[str, ...] = ()
+    offline: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
     traps: str = ""
     source: str = ""
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msrefactor.facts import Fact, script_of
-from msrefactor.knowledge.images import BaseImage
+from msrefactor.facts import Fact, Scope, script_of
 from msrefactor.tree import Instruction, Token
 from msrefactor_transforms.cleaning.editing import Style, comments_in, with_command_before
 from msrefactor_transforms.knowledge.package_caches import package_caches
@@ -19,6 +18,10 @@ KEEP_ARCHIVES = (
 """Without it Debian's and Ubuntu's images remove every package behind its installation."""
 
 
+BY_ARCHITECTURE = ("apk", "zypper")
+"""What they know of a repository has the same name for every architecture."""
+
+
 def flags_of(installs: Installs) -> tuple[str, ...]:
     """Return the mounts of a RUN as the author would write them."""
     found: list[str] = []
@@ -27,18 +30,24 @@ def flags_of(installs: Installs) -> tuple[str, ...]:
         entry = package_caches()[name]
         sharing = f",sharing={entry.sharing}" if entry.sharing != "shared" else ""
         for target in targets:
-            own = f",id={_id(target, installs.fact.scope.base)}" if name == "apt" else ""
+            own = _id(name, target, installs.fact.scope)
             found.append(f"--mount=type=cache{own},target={target}{sharing}{owner if name != 'apt' else ''}")
     return tuple(dict.fromkeys(found))
 
 
-def _id(target: str, base: BaseImage) -> str:
-    """Return a name of its own for what depends on the distribution's release."""
-    kind = "apt-lists" if target.endswith("lists") else "apt-cache"
-    if base.release:
-        return f"{kind}-{base.release}"
-    image = f"{base.reference.name}-{base.reference.tag or 'latest'}"
-    return f"{kind}-{'-'.join(part for part in image.replace(':', '/').split('/') if part)}"
+def _id(name: str, target: str, scope: Scope) -> str:
+    """Return a name of its own for what depends on the distribution's release, or the architecture."""
+    kinds = {"apk": "apk", "zypper": "zypp", "apt": "apt-lists" if target.endswith("lists") else "apt-cache"}
+    parts = [kinds[name]] if name in kinds else []
+    base = scope.base
+    if name == "apt" and base.release:
+        parts.append(base.release)
+    elif name in ("apt", "zypper"):
+        image = f"{base.reference.name}-{base.reference.tag or 'latest'}"
+        parts += [part for part in image.replace(":", "/").split("/") if part]
+    if name in BY_ARCHITECTURE and "TARGETARCH" in scope.arguments:
+        parts.append("$TARGETARCH")
+    return f",id={'-'.join(parts)}" if len(parts) > 1 else ""
 
 
 def with_mounts(installs: Installs, style: Style, keeps_archives: bool) -> Instruction | None:
@@ -52,8 +61,16 @@ def with_mounts(installs: Installs, style: Style, keeps_archives: bool) -> Instr
     if instruction is None:
         return None
     moved = len(instruction.source) - len(fact.instruction.source)
+    edits = []
+    for first, last, text in dict.fromkeys(installs.rewrites):
+        start, end = fact.offset(first, last)
+        edits.append((start + moved, end + moved, text))
+    instruction = instruction.replaced(edits) if edits else instruction
     spans = [fact.offset(word.start, word.end) for word in installs.spare_words]
-    tokens = [Token("", start + moved, end + moved) for start, end in dict.fromkeys(spans)]
+    tokens = [
+        Token("", _after(edits, start + moved), _after(edits, end + moved))
+        for start, end in dict.fromkeys(spans)
+    ]
     instruction = instruction.without_words(tokens)
     if installs.spare_items:
         script, places = script_of(instruction, fact.scope)
@@ -69,6 +86,11 @@ def with_mounts(installs: Installs, style: Style, keeps_archives: bool) -> Instr
     if any(comment not in kept_comments for comment in fact.instruction.comments):
         return None
     return _flagged(instruction, flags_of(installs), style)
+
+
+def _after(edits: Sequence[tuple[int, int, str]], place: int) -> int:
+    """Return where a place is once the edits before it are made."""
+    return place + sum(len(text) - (end - start) for start, end, text in edits if end <= place)
 
 
 def _prepared(fact: Fact, style: Style) -> Instruction | None:

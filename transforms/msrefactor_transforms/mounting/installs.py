@@ -5,36 +5,34 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
+from msrefactor.code.node_package import read_package
 from msrefactor.commands import PackageCall
 from msrefactor.contract import evidence_of
-from msrefactor.facts import Fact, Scope, is_under, unwrapped
+from msrefactor.facts import Fact, Scope, unwrapped
 from msrefactor.model import Refused
 from msrefactor.shell import Command, Word
 from msrefactor_transforms.cleaning.caches import called_tool, commands_with_scope, operand_words, yarn_of
 from msrefactor_transforms.cleaning.layers import Layers, commands_of
 from msrefactor_transforms.cleaning.lists import Step, apt_steps, lists_of
 from msrefactor_transforms.knowledge.package_caches import PackageCache, package_caches
+from msrefactor_transforms.mounting.emptying import Why, dropped, removed
 from msrefactor_transforms.mounting.owners import Owner, facts_before, owner_of
+from msrefactor_transforms.mounting.places import is_in_the_way, names_in, targets_of
 
-PURE = ("pip", "uv", "npm", "yarn")
-"""What is missing in their caches is downloaded again, and nothing else ever reads them."""
-SHARED = ("apt", "go", "cargo", "maven")
-"""Later steps work with what an earlier one left there: all of them get the mount, or none does."""
-_ACTIONS: Mapping[str, frozenset[str]] = {
-    "go": frozenset("build install get mod test run generate vet list tool work".split()),
-    "cargo": frozenset(
-        "build install fetch run test check clippy chef doc rustc bench metadata b r t".split()
-    ),
-}
-Why: TypeAlias = tuple[str, str]
-"""What speaks against a mount, and what would lift it."""
-_QUIET = frozenset({"--version", "-v", "-V", "--help", "-h"})
-_ELSEWHERE = frozenset(
-    "--cache --cache-dir --cache-folder --store-dir --offline --prefer-offline --no-index -o".split()
-)
-_EMPTYING = frozenset({"clean", "purge", "remove", "prune", "rm"})
+NAMES = (
+    "apt", "apk", "dnf", "zypper", "pip", "uv", "poetry", "pipenv", "conda", "micromamba", "npm", "yarn",
+    "pnpm", "bun", "gem", "composer", "go", "cargo", "maven", "gradle", "sbt", "nuget",
+)  # fmt: skip
+"""The rows of the table that are mounted; Yarn's second is chosen by the project."""
+_OF_SYSTEM = ("apt", "apk", "dnf", "zypper")
+_QUIET = frozenset({"--version", "-v", "-V", "--help", "-h", "--info"})
+_EMPTYING = frozenset({"clean", "purge", "remove", "prune", "rm", "clear", "cc", "clear-cache", "clearcache"})
+
+
+def is_shared(name: str) -> bool:
+    """Whether later steps work with what an earlier one left: all of them get the mount, or none does."""
+    return package_caches()[name].needed
 
 
 @dataclass(slots=True)
@@ -46,6 +44,8 @@ class Installs:
     owner: Owner | None = None
     spare_words: list[Word] = field(default_factory=list)
     """What keeps a tool from using its cache."""
+    rewrites: list[tuple[int, int, str]] = field(default_factory=list)
+    """Other texts for places in the RUN's script: what makes a tool use its cache."""
     spare_items: set[int] = field(default_factory=set)
     """Positions of the commands that empty a cache."""
     obstacle: Refused | None = None
@@ -74,15 +74,16 @@ def installs_of(layers: Layers, stage: int, fact: Fact, file: str) -> Installs |
         texts = [scope.value(word) or "" for word in called[1]]
         if _empties(entry, called[1], texts, scope):
             emptying.append((position, entry.name))
-        elif _downloads(entry, called[1], texts, scope):
-            details.extend(_read(found, layers, stage, command, scope, entry, called[1], len(words)))
+        elif called[0] == "gradlew" or _downloads(entry, called[1], texts, scope):
+            details.extend(_read(found, layers, stage, position, command, scope, entry, called, len(words)))
     _read_apt(found, fact, emptying, details)
     if not found.targets and not details:
         return None
     for position, name in emptying:
         if name in found.targets:
-            details.extend(_dropped(found, position))
-    details.extend(_removed(found))
+            details.extend(dropped(found, position))
+    of_system = [package_caches()[name].cache for name in found.targets if name in _OF_SYSTEM]
+    details.extend(removed(found, [*found.all_targets, *(folder for cache in of_system for folder in cache)]))
     if details:
         detail, remedy = details[0]
         evidence = (evidence_of(fact.instruction, file),)
@@ -96,29 +97,46 @@ def _own(fact: Fact, scope: Scope) -> Mapping[str, str]:
     return {name: value for name, value in scope.variables.items() if before.get(name) != value}
 
 
-_PLACES = ("HOME", "XDG_CACHE_HOME", "GOPATH", "GOMODCACHE", "CARGO_HOME")
-
-
-def _configured(layers: Layers, stage: int, fact: Fact, entry: PackageCache) -> bool:
+def _configured(facts: Sequence[Fact], entry: PackageCache) -> bool:
     """Whether a command sets where a manager has its cache, or that it has none."""
-    for other in (*facts_before(layers, stage, fact), fact):
+    marks = ("cache", "store", "pkgs_dirs", "softlink")
+    for other in facts:
         for _, command, _ in commands_of(other):
             texts = [word.text.lower() for word in command.words] if command is not None else []
             named = any(posixpath.basename(text) in entry.tools for text in texts)
-            if named and ("config" in texts or "-w" in texts) and any("cache" in text for text in texts):
+            if (
+                named
+                and ("config" in texts or "-w" in texts)
+                and any(mark in text for text in texts for mark in marks)
+            ):
                 return True
     return False
 
 
 def _entry(fact: Fact, tool: str, scope: Scope) -> PackageCache | None:
     table = package_caches()
-    entry = next((table[name] for name in (*PURE, *SHARED) if tool in table[name].tools), None)
-    if entry is None or entry.name == "apt":
+    entry = next((table[name] for name in NAMES if tool in table[name].tools), None)
+    if entry is None or entry.name == "apt" or tool == "tdnf":
         return None
     if entry.name == "yarn":
         entry = yarn_of(fact, scope)
-        return entry if entry is not None and entry.name == "yarn" else None
+        return entry if entry is None or entry.name == "yarn" or _is_global(scope) else None
     return entry
+
+
+def _is_global(scope: Scope) -> bool:
+    """Whether Yarn has its cache at one place for all projects, as from version 4 on."""
+    settings = scope.read(scope.path(".yarnrc.yml")) or ""
+    chosen = scope.variables.get("YARN_ENABLE_GLOBAL_CACHE", "").lower()
+    if chosen in ("false", "0"):
+        return False
+    if chosen or "enableGlobalCache: true" in settings:
+        return True
+    package = read_package(scope.context, scope.origin(scope.cwd) or "")
+    version = (package.package_manager or "").partition("@")[2] if package is not None else ""
+    release = settings.partition("yarn-")[2].partition(".")[0]
+    major = version.partition(".")[0] or release
+    return major.isdigit() and int(major) >= 4
 
 
 def _empties(entry: PackageCache, rest: Sequence[Word], texts: Sequence[str], scope: Scope) -> bool:
@@ -127,52 +145,36 @@ def _empties(entry: PackageCache, rest: Sequence[Word], texts: Sequence[str], sc
         return False
     if entry.name == "go":
         return any(text in ("-cache", "-modcache") for text in texts)
-    return any(text in _EMPTYING for text in operands[1:])
+    return any(text in _EMPTYING for text in operands)
 
 
 def _downloads(entry: PackageCache, rest: Sequence[Word], texts: Sequence[str], scope: Scope) -> bool:
     operands = [scope.value(word) or "" for word in operand_words(rest)]
     if texts and texts[0] in _QUIET:
         return False
-    if entry.name == "maven":
+    names = (*entry.actions, *entry.fills)
+    if "*" in names:
         return bool(operands)
-    if entry.name in _ACTIONS:
+    if entry.name in ("go", "cargo"):
+        names = entry.fills
         operands = [text for text in operands if not text.startswith("+")]
-        return bool(operands) and operands[0] in _ACTIONS[entry.name]
     if not operands:
-        return "" in entry.actions
-    return any(operands[: len(name.split())] == name.split() for name in entry.actions if name)
+        return "" in names
+    return any(operands[: len(name.split())] == name.split() for name in names if name)
 
 
 def _read(
-    found: Installs, layers: Layers, stage: int, command: Command, scope: Scope, entry: PackageCache,
-    rest: Sequence[Word], words: int,
+    found: Installs, layers: Layers, stage: int, position: int, command: Command, scope: Scope,
+    entry: PackageCache, called: tuple[str, list[Word]], words: int,
 ) -> list[Why]:  # fmt: skip
     """Take one install in; return what speaks against a mount."""
-    name = entry.name
-    variable = next((v for v in entry.no_cache if scope.variables.get(v)), None)
-    if variable is not None:
-        return [(f"{variable} keeps {name} from using a cache", "take the variable out")]
-    if len(command.words) != words and command.words[0].text in ("sudo", "gosu", "su-exec"):
-        return [
-            (f"{name} runs as another user than the RUN, whose cache isn't known", "set the user with USER")
-        ]
-    if scope.variables.get("HOME") != found.fact.scope.variables.get("HOME"):
-        return [(f"{name} runs with a home folder of its own", "set HOME with ENV")]
-    for word in rest:
-        text = word.text.partition("=")[0]
-        if (text in _ELSEWHERE and not (text == "-o" and name != "maven")) or "repo.local" in word.text:
-            return [(f"with `{word.text}` {name} doesn't use its usual cache", "take the option out")]
-    if name == "uv" and scope.variables.get("UV_LINK_MODE") == "symlink":
-        return [("with UV_LINK_MODE=symlink what is installed lives in the cache", "take the variable out")]
-    chosen = [key for key in (*_PLACES, *entry.moved_by, *entry.no_cache) if key in scope.arguments]
-    if chosen:
-        return [(f"whoever builds may set {chosen[0]}", "set it with ENV, to a fixed value")]
-    if _configured(layers, stage, found.fact, entry):
+    name, (tool, rest) = entry.name, called
+    detail = _forbidden(found, command, scope, entry, called, words)
+    if detail is not None:
+        return [detail]
+    before = (*facts_before(layers, stage, found.fact),)
+    if _configured((*before, found.fact), entry):
         return [(f"a command configures the cache of {name}", "leave the cache where it usually is")]
-    settings = _settings(name, rest, scope)
-    if settings:
-        return [(settings, "leave the cache where it usually is")]
     owner = owner_of(layers, stage, found.fact)
     if owner is None:
         return [
@@ -181,7 +183,16 @@ def _read(
                 "make the user in the Dockerfile with a home and a fixed number (useradd -m -u 1000 …)",
             )
         ]
-    targets = _targets(entry, scope, owner)
+    if is_in_the_way(entry, scope, owner) or (name in _OF_SYSTEM and owner.fields):
+        return [
+            (
+                f"{name} writes beside its cache as well, where a mount would make folders of root",
+                f"run {name} as root, or in a stage of its own",
+            )
+        ]
+    targets = targets_of(entry, tool, scope, owner, found.fact, position, before)
+    if not targets:
+        return [(f"where {name} has its cache isn't known", "leave the cache where the image has it")]
     if owner.fields and any("/.cache/" in target for target in targets) and _others(found.fact, entry):
         return [
             (
@@ -193,36 +204,86 @@ def _read(
     if name == "go" and [scope.value(word) for word in operand_words(rest)][:1] == ["mod"]:
         targets = targets[:1]
     found.targets[name] = tuple(dict.fromkeys((*found.targets.get(name, ()), *targets)))
-    found.spare_words.extend(word for word in command.words if word.text in entry.options)
+    _adapt(found, command, entry, rest)
     return []
 
 
-def _settings(name: str, rest: Sequence[Word], scope: Scope) -> str:
+def _forbidden(
+    found: Installs, command: Command, scope: Scope, entry: PackageCache, called: tuple[str, list[Word]],
+    words: int,
+) -> Why | None:  # fmt: skip
+    """Return what the command, its variables or the project's settings have against a mount."""
+    name, (_, rest) = entry.name, called
+    variable = next((v for v in entry.no_cache if scope.variables.get(v)), None)
+    if variable is not None:
+        return f"{variable} keeps {name} from using a cache", "take the variable out"
+    if len(command.words) != words and command.words[0].text in ("sudo", "gosu", "su-exec"):
+        return (
+            f"{name} runs as another user than the RUN, whose cache isn't known",
+            "set the user with USER",
+        )
+    if scope.variables.get("HOME") != found.fact.scope.variables.get("HOME"):
+        return f"{name} runs with a home folder of its own", "set HOME with ENV"
+    for word in rest:
+        text = word.text.partition("=")[0]
+        if text in entry.forbids:
+            return f"with `{word.text}` {name} doesn't use its usual cache alone", "take the option out"
+    if name == "uv" and scope.variables.get("UV_LINK_MODE") == "symlink":
+        return "with UV_LINK_MODE=symlink what is installed lives in the cache", "take the variable out"
+    if any("classpath" in word.text.lower() for word in rest):
+        return f"what {name} lists lies in the cache", "copy what is listed out of the cache"
+    chosen = sorted(names_in(entry) & scope.arguments)
+    if chosen:
+        return f"whoever builds may set {chosen[0]}", "set it with ENV, to a fixed value"
+    settings = _settings(entry, rest, scope)
+    return (settings, "leave the cache where it usually is") if settings else None
+
+
+def _adapt(found: Installs, command: Command, entry: PackageCache, rest: Sequence[Word]) -> None:
+    """Note what of a command's text has to change, so that what it downloads stays in the mount."""
+    unwanted = [word for word in command.words if word.text in (*entry.options, *entry.spare)]
+    if not entry.instead:
+        found.spare_words.extend(unwanted)
+    action = next((word for word in operand_words(rest) if word.text in entry.actions), None)
+    more = entry.instead or entry.keeps
+    if not more or action is None:
+        return
+    if entry.instead and unwanted:
+        found.rewrites.append((unwanted[0].start, unwanted[0].end, more))
+        found.spare_words.extend(unwanted[1:])
+    elif not any(_says(word.text, more) for word in command.words) and not _has_fetched(found, command):
+        found.rewrites.append((action.end, action.end, f" {more}"))
+
+
+def _says(text: str, option: str) -> bool:
+    """Whether a word sets already what an option sets."""
+    if option == "--update-cache":
+        return text in ("--update-cache", "--update", "-U", "update")
+    return option.rpartition("=")[0] in text
+
+
+def _has_fetched(found: Installs, command: Command) -> bool:
+    """Whether apk has fetched its index earlier in the RUN."""
+    for _, one, effect in commands_of(found.fact):
+        call = effect.detail
+        is_update = isinstance(call, PackageCall) and (call.manager, call.action) == ("apk", "update")
+        if is_update and one is not None and one.start < command.start:
+            return True
+    return False
+
+
+def _settings(entry: PackageCache, rest: Sequence[Word], scope: Scope) -> str:
     """Return why the settings of the project may move the cache; empty: they don't."""
-    files = {
-        "pip": ("/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf"),
-        "npm": (".npmrc", "~/.npmrc"),
-        "yarn": (".yarnrc", "~/.yarnrc"),
-        "uv": ("uv.toml", "pyproject.toml"),
-    }
-    marks = {
-        "pip": ("cache",),
-        "npm": ("cache",),
-        "yarn": ("cache-folder", "offline-mirror"),
-        "uv": ("cache-dir", "no-cache"),
-    }
-    paths = [scope.path(file) for file in files.get(name, ())]
-    if name == "maven":
-        paths = [scope.path(word.text) for word in rest if word.text.endswith(".xml")]
-        paths += [scope.path(file) for file in ("~/.m2/settings.xml", ".mvn/maven.config", ".mvn/jvm.config")]
-        for variable in ("MAVEN_OPTS", "MAVEN_ARGS", "MAVEN_CLI_OPTS"):
-            if "repo.local" in scope.variables.get(variable, ""):
-                return f"{variable} sets where maven has its repository"
-        marks = {"maven": ("localRepository", "repo.local")}
+    for variable in entry.variables:
+        if any(mark in scope.variables.get(variable, "") for mark in entry.marks):
+            return f"{variable} sets where {entry.name} has its cache"
+    paths = [scope.path(file) for file in entry.settings]
+    if entry.name == "maven":
+        paths += [scope.path(word.text) for word in rest if word.text.endswith(".xml")]
     for path in paths:
         text = scope.read(path)
-        if text is not None and any(mark in text for mark in marks[name]):
-            return f"{path} may set where {name} has its cache"
+        if text is not None and any(mark in text for mark in entry.marks):
+            return f"{path} may set where {entry.name} has its cache"
     return ""
 
 
@@ -233,25 +294,6 @@ def _others(fact: Fact, entry: PackageCache) -> bool:
         and posixpath.basename(effect.tool).rstrip("0123456789.") not in tools
         for effect in fact.effects
     )
-
-
-def _targets(entry: PackageCache, scope: Scope, owner: Owner) -> tuple[str, ...]:
-    values = scope.variables
-    moved = next((values[name] for name in entry.moved_by if values.get(name)), None)
-    texts = list(entry.mount)
-    if entry.name == "go":
-        path = values.get("GOPATH", "~/go").split(":")[0]
-        texts = [values.get("GOMODCACHE") or f"{path}/pkg/mod", moved or "~/.cache/go-build"]
-    elif entry.name == "cargo":
-        home = values.get("CARGO_HOME", "~/.cargo")
-        texts = [f"{home}/registry", f"{home}/git/db"]
-    elif entry.name == "yarn" and owner.fields:
-        texts = ["~/.cache/yarn"]
-    if moved is not None and entry.name != "go":
-        texts = [moved]
-    cache = values.get("XDG_CACHE_HOME") or "~/.cache"
-    texts = [text.replace("~/.cache", cache, 1) for text in texts]
-    return tuple(scope.path(text.replace("~", owner.home, 1)) for text in texts)
 
 
 def _read_apt(
@@ -287,71 +329,15 @@ def _read_apt(
                 emptying.append((position, "apt"))
 
 
-def _dropped(found: Installs, position: int) -> list[Why]:
-    """Leave a command out that empties the cache; return why that can't be done."""
-    item = found.fact.items[position].item
-    items = found.fact.items
-    before = items[position - 1].item if position else None
-    plain = item is not None and item.kind == "command" and item.separator in ("&&", ";", "")
-    if not plain or (before is not None and before.separator not in ("&&", ";")):
-        return [("a command that would empty the mount can't be left out by itself", "take the command out")]
-    found.spare_items.add(position)
-    return []
-
-
-def _removed(found: Installs) -> list[Why]:
-    """Leave out what removes files of the mounts; return why that can't be done."""
-    targets = found.all_targets
-    for position, one in enumerate(found.fact.items):
-        commands = one.item.commands if one.item is not None else ()
-        for place, effect in enumerate(one.effects):
-            command = commands[place] if place < len(commands) else None
-            gone = [path for path in (*effect.removes, *effect.may_remove) if _touches(path, targets)]
-            if not gone and not (effect.tool == "find" and any(_touches(p, targets) for p in effect.writes)):
-                continue
-            if posixpath.basename(effect.tool) != "rm" or command is None or command.name != "rm":
-                return [("a command removes what is in the mount", "take the command out")]
-            scope = one.scope or found.fact.scope
-            inside = [word for word in command.arguments if _is_inside(word, scope, targets)]
-            operands = [word for word in command.arguments if not word.text.startswith("-")]
-            if any(_touches(_path(word, scope), targets) for word in operands if word not in inside):
-                return [
-                    ("a command would remove the folder that is mounted, which fails", "take the command out")
-                ]
-            if len(inside) < len(operands):
-                found.spare_words.extend(inside)
-            elif why := _dropped(found, position):
-                return why
-    return []
-
-
-def _path(word: Word, scope: Scope) -> str:
-    return scope.path(scope.value(word) or word.text)
-
-
-def _touches(path: str, targets: Sequence[str]) -> bool:
-    folder = posixpath.dirname(path) if "*" in posixpath.basename(path) else path
-    start = posixpath.basename(path).partition("*")[0]
-    if "*" not in posixpath.basename(path):
-        return any(is_under(path, target) or is_under(target, path) for target in targets)
-    return any(
-        is_under(folder, target) or target.startswith(posixpath.join(folder, start)) for target in targets
-    )
-
-
-def _is_inside(word: Word, scope: Scope, targets: Sequence[str]) -> bool:
-    if word.text.startswith("-"):
-        return False
-    path = _path(word, scope)
-    folder = posixpath.dirname(path) if "*" in posixpath.basename(path) else path
-    return any(is_under(folder, target) for target in targets)
-
-
 def uses_tool(fact: Fact, name: str) -> bool:
     """Whether a RUN runs a manager in a way that its cache matters to."""
-    tools = package_caches()[name].tools
-    return any(
-        posixpath.basename(effect.tool) in tools
-        and effect.role.name not in ("NOTHING", "NAVIGATE", "CLEAN", "SETUP")
-        for _, _, effect in commands_of(fact)
-    )
+    entry = package_caches()[name]
+    for _, command, effect in commands_of(fact):
+        if posixpath.basename(effect.tool) not in entry.tools:
+            continue
+        if effect.role.name in ("NOTHING", "NAVIGATE", "CLEAN", "SETUP"):
+            continue
+        words = {word.text for word in command.words} if command is not None else set(entry.fills)
+        if name != "nuget" or words & {*entry.fills, "tool", "ef"}:
+            return True
+    return False

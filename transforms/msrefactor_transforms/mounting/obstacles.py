@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
 
 from msrefactor.contract import evidence_of, starts
 from msrefactor.facts import Fact, Role, StageFacts, is_under, overlaps
@@ -12,7 +11,8 @@ from msrefactor.tree import Flag
 from msrefactor_transforms.cleaning.layers import Layers, Place, commands_of
 from msrefactor_transforms.cleaning.lists import lists_of
 from msrefactor_transforms.knowledge.package_caches import package_caches
-from msrefactor_transforms.mounting.installs import SHARED, Installs, uses_tool
+from msrefactor_transforms.mounting.editing import BY_ARCHITECTURE
+from msrefactor_transforms.mounting.installs import Installs, is_shared, uses_tool
 from msrefactor_transforms.mounting.owners import facts_before
 from msrefactor_transforms.splitting.copies import copied
 
@@ -21,11 +21,15 @@ def obstacle_of(view: View, layers: Layers, place: Place, one: Installs) -> Refu
     """Return why a RUN can't have its mounts."""
     stage, fact = place[0], one.fact
     evidence = (evidence_of(fact.instruction, view.name),)
-    if fact.scope.base.system == "unknown":
+    if fact.scope.base.system == "unknown" and not _RUN_BY_ROOT.issuperset(one.targets):
         detail = f"which folders and users the image of line {fact.line} has isn't known"
         return Refused("base-unknown", detail, evidence)
     if one.obstacle is not None:
         return one.obstacle
+    mixed = [name for name in one.targets if name in BY_ARCHITECTURE]
+    if mixed and "TARGETARCH" not in fact.scope.arguments and _is_for_many(view):
+        detail = f"the cache of {mixed[0]} doesn't tell architectures apart, and the image is for several"
+        return Refused("install-mode", detail, evidence, "declare ARG TARGETARCH above that RUN")
     targets = one.all_targets
     if any(_is_beside(flag, target) for flag in fact.instruction.flags for target in targets):
         return Refused("install-mode", f"line {fact.line} mounts something at the same place", evidence)
@@ -43,6 +47,17 @@ def obstacle_of(view: View, layers: Layers, place: Place, one: Installs) -> Refu
             if obstacle is not None:
                 return obstacle
     return _needed_at_start(view, layers, stage, one)
+
+
+_RUN_BY_ROOT = frozenset({"apk", "zypper"})
+"""They have their cache at one place in every image, and nobody but root runs them."""
+_PLATFORMS = ("TARGETPLATFORM", "TARGETARCH", "TARGETOS", "TARGETVARIANT", "BUILDPLATFORM", "BUILDARCH")
+
+
+def _is_for_many(view: View) -> bool:
+    """Whether the file says that it is built for several architectures."""
+    sources = [instruction.source for instruction in view.dockerfile.all_instructions]
+    return any(name in source for source in sources for name in _PLATFORMS)
 
 
 def _is_beside(flag: Flag, target: str) -> bool:
@@ -70,7 +85,7 @@ def _taken(view: View, layers: Layers, installs: Installs) -> Fact | None:
 def _is_missed(source: str, installs: Installs) -> bool:
     """Whether something is missing in a copy of a folder without what is in the mounts."""
     return any(
-        is_under(source, target) or (name in SHARED and is_under(target, source))
+        is_under(source, target) or (is_shared(name) and is_under(target, source))
         for name, targets in installs.targets.items()
         for target in targets
     )
@@ -92,10 +107,13 @@ def _needed_later(view: View, other: Fact, name: str, one: Installs) -> Refused 
     uses = uses_tool(other, name)
     for _, command, effect in commands_of(other):
         texts = {word.text for word in command.words} if command is not None else set()
-        if (uses and texts & _OFFLINE.get(name, _ALWAYS_OFFLINE)) or _has_no_net(other):
-            detail = f"line {other.line} works without the net, with what line {one.fact.line} downloads"
+        offline = package_caches()[name].offline or _ALWAYS_OFFLINE
+        if (uses and not texts.isdisjoint(offline)) or _has_no_net(other):
+            detail = (
+                f"line {other.line} works with what line {one.fact.line} downloads, and downloads nothing"
+            )
             return Refused("install-mode", detail, evidence, "let that step download by itself")
-        if name in SHARED and name != "apt" and effect.role is Role.OPAQUE:
+        if is_shared(name) and name != "apt" and effect.role is Role.OPAQUE:
             detail = (
                 f"line {other.line} may work with what {name} has downloaded: {effect.why or effect.tool}"
             )
@@ -113,10 +131,6 @@ def _needed_later(view: View, other: Fact, name: str, one: Installs) -> Refused 
 
 
 _ALWAYS_OFFLINE = frozenset({"--offline", "--prefer-offline"})
-_OFFLINE: Mapping[str, frozenset[str]] = {
-    "maven": frozenset({"-o", "--offline"}),
-    "cargo": frozenset({"--offline", "--frozen"}),
-}
 
 
 def _has_no_net(fact: Fact) -> bool:
@@ -153,7 +167,7 @@ _RUNNERS = ("make", "air", "reflex", "just", "task")
 
 def _needed_at_start(view: View, layers: Layers, stage: int, one: Installs) -> Refused | None:
     """Return the start of a container that builds with what the RUN downloaded."""
-    names = [name for name in one.targets if (name in SHARED and name != "apt") or name == "uv"]
+    names = [name for name in one.targets if (is_shared(name) and name != "apt") or name == "uv"]
     tools = {tool for name in names for tool in package_caches()[name].tools}
     if not tools:
         return None
@@ -165,10 +179,16 @@ def _needed_at_start(view: View, layers: Layers, stage: int, one: Installs) -> R
             continue
         for start in starts(view, facts):
             words = start.argv or tuple((start.shell or "").replace(";", " ").replace("&", " ").split())
-            if any(_may_run(word, facts, tools) for word in words):
+            if any(_may_run(word, facts, tools) for word in words) and not _is_built(words):
                 detail = f"the container may work with what line {one.fact.line} downloads"
                 return Refused("compiles-at-start", detail, (start.evidence,))
     return None
+
+
+def _is_built(words: tuple[str, ...]) -> bool:
+    """Whether the words start a .NET program that is built already."""
+    verbs = ("run", "watch", "test", "build", "publish", "restore", "msbuild", "tool", "ef")
+    return posixpath.basename(words[0]) == "dotnet" and not any(word in verbs for word in words[1:2])
 
 
 def _may_run(word: str, facts: StageFacts, tools: set[str]) -> bool:

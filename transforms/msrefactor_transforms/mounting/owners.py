@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from msrefactor.facts import Fact
+from msrefactor.facts import Fact, Scope
+from msrefactor.variables import references
 from msrefactor_transforms.cleaning.layers import Layers, commands_of
 
 _MAKERS = frozenset({"useradd", "adduser", "usermod"})
@@ -26,12 +27,12 @@ def owner_of(layers: Layers, stage: int, fact: Fact) -> Owner | None:
     name, _, group = scope.user.partition(":")
     home = scope.variables.get("HOME")
     users = [other.instruction.text for other in facts_before(layers, stage, fact) if other.keyword == "USER"]
-    if users and "$" in users[-1]:
+    if users and not scope.arguments.isdisjoint(references(users[-1])):
         return None  # whoever builds may choose another one
     if name in ("root", "0", ""):
         return Owner(home or "/root")
     if not name.isdigit():
-        home = home or scope.homes.get(name)
+        home = home or scope.homes.get(name) or (f"/home/{name}" if name in _of_image(scope) else None)
         number = _number(layers, stage, fact, name)
     else:
         number = name
@@ -42,9 +43,17 @@ def owner_of(layers: Layers, stage: int, fact: Fact) -> Owner | None:
     return Owner(home, f",uid={number}" + (f",gid={group}" if group else ""))
 
 
+def _of_image(scope: Scope) -> dict[str, str]:
+    """Return the numbers of the users that official images bring, all with a home of their name."""
+    env = scope.base.env
+    if "MAMBA_USER" in env:
+        return {env["MAMBA_USER"]: env.get("MAMBA_USER_ID", "")}
+    return {scope.base.family: "1000"} if scope.base.family in ("node", "gradle") else {}
+
+
 def _number(layers: Layers, stage: int, fact: Fact, name: str) -> str:
     """Return the number that an earlier command, or the image, gives to a user; empty: it isn't known."""
-    found = "1000" if name == "node" and fact.scope.base.family == "node" else ""
+    found = _of_image(fact.scope).get(name, "")
     for earlier in facts_before(layers, stage, fact):
         for _, command, _ in commands_of(earlier):
             if command is None or command.name not in _MAKERS or not command.words:
