@@ -25,3 +25,15 @@ def test_lists_and_caches_that_are_still_there_count() -> None:
     waste = waste_of(layers)
     assert waste.cached == 27
     assert waste.share == 27 / 77
+
+
+def test_what_the_base_image_wastes_is_not_counted() -> None:
+    layers = [
+        [("etc/a", 10), ("var/lib/apt/lists/x", 9), ("usr/b", 2)],
+        [("etc/a", 12)],
+        [("usr/b", 2), ("root/.npm/_cacache/y", 7)],
+    ]
+    waste = waste_of(layers, inherited=2)
+    assert waste.total == 10 + 9 + 2 + 12 + 2 + 7
+    assert waste.lost == 2
+    assert waste.cached == 7

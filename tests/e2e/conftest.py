@@ -9,7 +9,7 @@ import pytest
 
 from msrefactor.verification.engines import Engine, NoEngine, connect
 
-HEADING = ("case", "before MB", "after MB", "percent", "rebuild before s", "rebuild after s")
+HEADING = ("case", "before MB", "after MB", "percent", "waste", "rebuild before s", "rebuild after s")
 ROWS = pytest.StashKey[list[tuple[str, ...]]]()
 
 

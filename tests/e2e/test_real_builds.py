@@ -18,6 +18,7 @@ from msrefactor.verification.engines import Engine
 
 from .cases import FIXTURES, Case, marked_folders, read
 from .trial import build, promise_unmet, start, try_both
+from .waste import Waste, base_of, waste_of_image
 
 pytestmark = pytest.mark.e2e
 
@@ -26,6 +27,12 @@ MEGABYTE = 1_000_000
 LARGEST_SHARE = {"flask-single-stage": 0.25}
 """How much of the original's size a refactored image may have at most; elsewhere it must be smaller."""
 SMALLER = 0.9999999
+CLEANING = (
+    "join-update-and-install", "clean-package-lists", "clean-package-caches", "remove-temporary-files",
+    "pipeline",
+)  # fmt: skip
+LARGEST_WASTE = 0.01
+"""How much of the layers may be what later ones remove or replace, package lists and caches."""
 REBUILD_SECONDS = 20
 """A rebuild that takes longer is broken off: its time is only told, and the whole run must stay short."""
 COMMENT = {".py": "#", ".js": "//", ".mjs": "//", ".cjs": "//", ".ts": "//", ".go": "//"}
@@ -72,8 +79,12 @@ def test_real_build(folder: Path, engine: Engine, tmp_path: Path, add_row: Calla
         if not ended.succeeded:
             fail(f"the Dockerfile {file.parent.name} the refactoring doesn't build", file, ended.log)
 
-    trial = try_both(engine, case.run, *tags, old_file.read_text(errors="replace"))
-    wrong = list(trial.wrong)
+    with ThreadPoolExecutor(1) as pool:
+        # the containers are mostly waited for, so that this costs next to nothing
+        measured = pool.submit(waste_of_image, tags[1], base_of(new_file, case.run.base_images))
+        trial = try_both(engine, case.run, *tags, old_file.read_text(errors="replace"))
+        waste = measured.result()
+    wrong = [*trial.wrong, *wasted(case, tags[0], old_file, waste)]
     limit = LARGEST_SHARE.get(folder.name, 0.15 if case.run.server is not None else SMALLER)
     if name(folder).startswith("reorder-copy/"):
         limit = 1.01
@@ -84,10 +95,29 @@ def test_real_build(folder: Path, engine: Engine, tmp_path: Path, add_row: Calla
         f"{trial.old_image.size / MEGABYTE:.0f}",
         f"{trial.new_image.size / MEGABYTE:.0f}",
         f"{trial.share:.1%}",
+        f"{waste.share:.1%}",
         *(("-", "-") if wrong else rebuild_seconds(engine, case, before, after)),
     )
     if wrong:
         fail("the refactored image isn't as good as the original", new_file, wrong, trial.old, trial.new)
+
+
+def wasted(case: Case, old_tag: str, old_file: Path, waste: Waste) -> list[str]:
+    """Why the new image wastes too much.
+
+    What cleans has to leave next to nothing, and less than before. Everything else may leave the caches that
+    its author leaves, and makes no layers that lose what is in earlier ones.
+    """
+    cleans = name(case.folder).partition("/")[0] in CLEANING
+    share = waste.share if cleans else waste.lost / (waste.total or 1)
+    if share <= LARGEST_WASTE and not cleans:
+        return []
+    old = waste_of_image(old_tag, base_of(old_file, case.run.base_images))
+    old_share = old.share if cleans else old.lost / (old.total or 1)
+    told = f"{old_share:.2%} of the layers are waste before, {share:.2%} after"
+    if cleans:
+        return [told] if share > LARGEST_WASTE or share >= old_share else []
+    return [told] if share > old_share else []
 
 
 def check_repaired_build(

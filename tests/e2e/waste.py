@@ -7,9 +7,14 @@ import posixpath
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+from msrefactor.contract import stage_index
+from msrefactor.facts import base_image_text
+from msrefactor.parse import parse
 
 from .builds import BUILD_SECONDS, PREFIX
 
@@ -44,26 +49,35 @@ class Waste:
         return (self.lost + self.cached) / self.total if self.total else 0.0
 
 
-def waste_of(layers: Iterable[Iterable[tuple[str, int]]]) -> Waste:
-    """Count the waste of layers, each the paths and sizes of its files as in the archive, whiteouts too."""
+def waste_of(layers: Iterable[Iterable[tuple[str, int]]], inherited: int = 0) -> Waste:
+    """Count the waste of layers, each the paths and sizes of its files as in the archive, whiteouts too.
+
+    The first so many layers are the base image's: what they waste isn't the Dockerfile's doing.
+    """
     alive: dict[str, int] = {}
+    own: set[str] = set()
     total = lost = 0
-    for layer in layers:
+    for number, layer in enumerate(layers):
+        gone = 0
         entries = [(posixpath.normpath(path), size) for path, size in layer]
         for path, _ in entries:
             folder, name = posixpath.split(path)
             if name == OPAQUE:
-                lost += _taken(alive, [one for one in alive if one.startswith(f"{folder}/")])
+                gone += _taken(alive, [one for one in alive if one.startswith(f"{folder}/")])
             elif name.startswith(WHITEOUT):
-                gone = posixpath.join(folder, name.removeprefix(WHITEOUT))
-                lost += _taken(alive, [one for one in alive if one == gone or one.startswith(f"{gone}/")])
+                place = posixpath.join(folder, name.removeprefix(WHITEOUT))
+                below = [one for one in alive if one == place or one.startswith(f"{place}/")]
+                gone += _taken(alive, below)
         for path, size in entries:
             if posixpath.basename(path).startswith(WHITEOUT):
                 continue
-            lost += 0 if _is_rewritten(path) else alive.get(path, 0)
+            gone += 0 if _is_rewritten(path) else alive.get(path, 0)
             alive[path] = size
             total += size
-    cached = sum(size for path, size in alive.items() if any(f"/{c}/" in f"/{path}" for c in CACHES))
+            if number >= inherited:
+                own.add(path)
+        lost += gone if number >= inherited else 0
+    cached = sum(alive[path] for path in own & alive.keys() if any(f"/{c}/" in f"/{path}" for c in CACHES))
     return Waste(total, lost, cached)
 
 
@@ -75,8 +89,9 @@ def _taken(alive: dict[str, int], paths: list[str]) -> int:
     return sum(alive.pop(path) for path in paths)
 
 
-def waste_of_image(tag: str) -> Waste:
-    """Count the waste of an image, from what `docker save` writes."""
+def waste_of_image(tag: str, base: str = "") -> Waste:
+    """Count the waste of an image without that of its base, from what `docker save` writes."""
+    inherited = layers_of(base) if base not in ("", "scratch") else 0
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
         file = Path(folder, "image.tar")
         subprocess.run(["docker", "save", "-o", str(file), tag], check=True, timeout=BUILD_SECONDS)
@@ -84,7 +99,30 @@ def waste_of_image(tag: str) -> Waste:
             manifest = image.extractfile("manifest.json")
             assert manifest is not None
             (described,) = json.load(manifest)
-            return waste_of(_files(image, name) for name in described["Layers"])
+            return waste_of((_files(image, name) for name in described["Layers"]), inherited)
+
+
+@cache
+def layers_of(tag: str) -> int:
+    """Return how many layers an image has."""
+    told = subprocess.run(
+        ["docker", "image", "inspect", "--format", "{{len .RootFS.Layers}}", tag],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return int(told.stdout)
+
+
+def base_of(file: Path, base_images: Mapping[str, str]) -> str:
+    """Return the image that the final stage of a Dockerfile is built on, through the stages between."""
+    dockerfile = parse(file.read_text())
+    index: int | None = len(dockerfile.stages) - 1
+    image = ""
+    while index is not None:
+        image = base_image_text(dockerfile, dockerfile.stages[index])
+        index = stage_index(dockerfile, image, index)
+    return base_images.get(image, image)
 
 
 def _files(image: tarfile.TarFile, name: str) -> list[tuple[str, int]]:
