@@ -27,6 +27,13 @@ def test_lists_and_caches_that_are_still_there_count() -> None:
     assert waste.share == 27 / 77
 
 
+def test_what_an_install_upgrades_is_no_waste_of_the_author() -> None:
+    first = [("usr/lib/libc.so", 10), ("usr/local/bin/a", 3), ("srv/x", 4)]
+    later = [("var/lib/dpkg/status", 1), ("usr/lib/libc.so", 11), ("usr/local/bin/a", 3), ("srv/x", 4)]
+    assert waste_of([first, later]).lost == 3 + 4
+    assert waste_of([first, later[1:]]).lost == 10 + 3 + 4
+
+
 def test_what_the_base_image_wastes_is_not_counted() -> None:
     layers = [
         [("etc/a", 10), ("var/lib/apt/lists/x", 9), ("usr/b", 2)],

@@ -360,13 +360,16 @@ def _needs(before: View, new: Dockerfile, outcome: Changed) -> Iterable[str]:
     if not outcome.needs or outcome.replacement is not None:
         return
     old = before.dockerfile
-    final = final_of(
-        [_stage_facts(before, old, index) for index in lineage(old, len(old.stages) - 1)],
-        [_stage_facts(before, new, index) for index in lineage(new, len(new.stages) - 1)],
-    )
+    olds = [_stage_facts(before, old, index) for index in lineage(old, len(old.stages) - 1)]
+    news = [_stage_facts(before, new, index) for index in lineage(new, len(new.stages) - 1)]
+    final = final_of(olds, news)
     for need in outcome.needs:
-        if need.provider is not None and not has(final, need):
+        if need.provider is None or has(final, need):
+            continue
+        if has(final_of(olds, olds), need):
             yield f"check-failed: the final stage lacks the {need.kind.value} {need.name}: {need.provider}"
+        else:
+            yield f"need-not-found: the file as it is has no {need.kind.value} {need.name} ({need.evidence})"
 
 
 def _second_opinion(dockerfile: Dockerfile) -> Iterable[str]:

@@ -29,6 +29,9 @@ REWRITTEN = (
     "etc/ld.so.cache", "var/cache/debconf", "var/cache/ldconfig", "var/lib/dpkg", "lib/apk/db", "var/lib/rpm",
 )  # fmt: skip
 """What every install of a package writes anew, whatever the Dockerfile says: no waste of its author's."""
+DATABASES = frozenset({"var/lib/dpkg/status", "lib/apk/db/installed", "var/lib/rpm/rpmdb.sqlite"})
+OF_PACKAGES = ("usr/", "lib/", "lib64/", "bin/", "sbin/", "etc/")
+"""Where packages have their files: a layer that installs some replaces those that others need newer."""
 OPAQUE = ".wh..wh..opq"
 WHITEOUT = ".wh."
 
@@ -60,6 +63,7 @@ def waste_of(layers: Iterable[Iterable[tuple[str, int]]], inherited: int = 0) ->
     for number, layer in enumerate(layers):
         gone = 0
         entries = [(posixpath.normpath(path), size) for path, size in layer]
+        installs = any(path in DATABASES for path, _ in entries)
         for path, _ in entries:
             folder, name = posixpath.split(path)
             if name == OPAQUE:
@@ -71,7 +75,7 @@ def waste_of(layers: Iterable[Iterable[tuple[str, int]]], inherited: int = 0) ->
         for path, size in entries:
             if posixpath.basename(path).startswith(WHITEOUT):
                 continue
-            gone += 0 if _is_rewritten(path) else alive.get(path, 0)
+            gone += 0 if _is_rewritten(path) or _is_upgraded(path, installs) else alive.get(path, 0)
             alive[path] = size
             total += size
             if number >= inherited:
@@ -83,6 +87,10 @@ def waste_of(layers: Iterable[Iterable[tuple[str, int]]], inherited: int = 0) ->
 
 def _is_rewritten(path: str) -> bool:
     return any(path == one or path.startswith(f"{one}/") for one in REWRITTEN)
+
+
+def _is_upgraded(path: str, installs: bool) -> bool:
+    return installs and path.startswith(OF_PACKAGES) and not path.startswith("usr/local/")
 
 
 def _taken(alive: dict[str, int], paths: list[str]) -> int:
