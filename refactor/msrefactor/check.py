@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msrefactor import variables
 from msrefactor.context import BuildContext
@@ -34,7 +34,7 @@ from msrefactor.facts import (
     stage_facts,
 )
 from msrefactor.ignoring import hidden_reads
-from msrefactor.model import Changed, Transform, View
+from msrefactor.model import Changed, NeedKind, Transform, View
 from msrefactor.parse import parse
 from msrefactor.provision import final_of, has
 from msrefactor.replacement import replacement_findings
@@ -366,10 +366,16 @@ def _needs(before: View, new: Dockerfile, outcome: Changed) -> Iterable[str]:
     for need in outcome.needs:
         if need.provider is None or has(final, need):
             continue
-        if has(final_of(olds, olds), need):
-            yield f"check-failed: the final stage lacks the {need.kind.value} {need.name}: {need.provider}"
+        if need.kind is NeedKind.PATH and _never_had(olds, need.name):
+            yield f"need-not-found: nothing brings {need.name} into the image as it is ({need.evidence})"
         else:
-            yield f"need-not-found: the file as it is has no {need.kind.value} {need.name} ({need.evidence})"
+            yield f"check-failed: the final stage lacks the {need.kind.value} {need.name}: {need.provider}"
+
+
+def _never_had(stages: Sequence[StageFacts], path: str) -> bool:
+    """Whether no instruction copies a file, and no command writes at its place."""
+    writes = [place for facts in stages for _, effect in facts.effects() for place in effect.writes]
+    return not stages[-1].end.has(path) and not any(overlaps(path, place) for place in writes)
 
 
 def _second_opinion(dockerfile: Dockerfile) -> Iterable[str]:
