@@ -94,6 +94,7 @@ def test_a_run_without_use_or_place_for_a_mount_stays(text: str, files: MakeFile
         ("FROM gradle:8\nRUN gradle build\nENTRYPOINT gradle run\n", "compiles-at-start"),
         ("FROM mcr.microsoft.com/dotnet/sdk:8.0\nRUN dotnet build\nCMD dotnet run\n", "compiles-at-start"),
         ("FROM mcr.microsoft.com/dotnet/sdk:8.0\nRUN dotnet restore --packages /p\n", "install-mode"),
+        ("FROM debian\nENV HOME=/h MAMBA_ROOT_PREFIX=/m\nUSER 5\nRUN micromamba create\n", "install-mode"),
         ("FROM mambaorg/micromamba:2\nRUN micromamba install -r /r -n a python\n", "install-mode"),
         ("FROM golang:1.24\nRUN go mod download\nRUN --network=none go build .\n", "install-mode"),
     ],

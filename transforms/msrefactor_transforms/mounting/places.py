@@ -14,6 +14,8 @@ from msrefactor_transforms.ecosystems._conda_places import root_of
 from msrefactor_transforms.knowledge.package_caches import PackageCache
 from msrefactor_transforms.mounting.owners import Owner
 
+_THEIR_OWN = (("gradle", "gradle"), ("micromamba", "mambaorg/micromamba"))
+"""Images whose user has the folders around the cache already."""
 _YES = ("true", "1", "yes", "on")
 
 
@@ -66,7 +68,7 @@ def targets_of(
 
 def is_in_the_way(entry: PackageCache, scope: Scope, owner: Owner) -> bool:
     """Whether the tool has to write into folders around the mount, that BuildKit would make for root."""
-    if not entry.alone or not owner.fields or (entry.name == "gradle" and scope.base.family == "gradle"):
+    if not entry.alone or not owner.fields or (entry.name, scope.base.family) in _THEIR_OWN:
         return False
     return not any(scope.variables.get(name) for name in entry.moved_by)
 
