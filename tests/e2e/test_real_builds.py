@@ -31,6 +31,7 @@ CLEANING = (
     "join-update-and-install", "clean-package-lists", "clean-package-caches", "remove-temporary-files",
     "pipeline",
 )  # fmt: skip
+SAME_WASTE = 0.001
 LARGEST_WASTE = 0.01
 """How much of the layers may be what later ones remove or replace, package lists and caches."""
 REBUILD_SECONDS = 20
@@ -117,7 +118,7 @@ def wasted(case: Case, old_tag: str, old_file: Path, waste: Waste) -> list[str]:
     told = f"{old_share:.2%} of the layers are waste before, {share:.2%} after"
     if cleans:
         return [told] if share > LARGEST_WASTE or share >= old_share else []
-    return [told] if share > old_share else []
+    return [told] if share > old_share + SAME_WASTE else []
 
 
 def check_repaired_build(
