@@ -16,6 +16,7 @@ from msrefactor_transforms.knowledge.package_caches import package_caches
 
 TRANSFORMS = (
     "join-update-and-install",
+    "purge-build-packages",
     "clean-package-lists",
     "clean-package-caches",
     "remove-temporary-files",

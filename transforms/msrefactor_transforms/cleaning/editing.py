@@ -103,9 +103,10 @@ def with_command(
 def _aligned(glue: str, instruction: Instruction, place: int) -> str:
     """Return the glue with its mark below the other marks, where the author put them all into one column."""
     rows = [row.rstrip() for row in instruction.source.split("\n")]
-    columns = {len(row) - 1 for row in rows if row.endswith(instruction.escape)}
+    marked = [len(row) - 1 for row in rows if row.endswith(instruction.escape)]
+    columns = set(marked)
     head, mark, rest = glue.partition(instruction.escape)
-    if len(columns) != 1 or len(rows) < 4 or not mark or head.strip(" "):
+    if len(columns) != 1 or len(marked) < 2 or not mark or head.strip(" "):
         return glue
     width = place - (instruction.source.rfind("\n", 0, place) + 1)
     return " " * max(columns.pop() - width, 1) + mark + rest

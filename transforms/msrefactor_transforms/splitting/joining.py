@@ -46,7 +46,7 @@ def joined(view: View, facts: StageFacts, plans: Plans) -> SplitPlan | Refused:
     for _, plan in plans:
         if isinstance(plan, SplitPlan) and plan.replacement is not None:
             return plan  # nothing else runs in the container, whoever built the files
-    running, wants = _running(view, facts, {one.name: plan for one, plan in plans})
+    running, wants = running_languages(view, facts, {one.name: plan for one, plan in plans})
     hosts = [(one, plan) for one, plan in plans if one.name in running]
     if len(plans) == 1 and not running:
         return plans[0][1]
@@ -69,7 +69,7 @@ def joined(view: View, facts: StageFacts, plans: Plans) -> SplitPlan | Refused:
     return _with_builders(view, facts, host, builders, compiled, wants, running)
 
 
-def _running(
+def running_languages(
     view: View, facts: StageFacts, plans: Mapping[str, SplitPlan | Refused]
 ) -> tuple[Mapping[str, Evidence], Wants]:
     """Return the ecosystems whose programs are started, by the container or by one that it starts."""
