@@ -173,7 +173,7 @@ def test_a_script_that_may_install_from_earlier_lists_keeps_them(script: str, fi
         "RUN apk add --update a\nRUN ./setup.sh\n",
         "RUN apk add --update a\nRUN cat list | xargs apk add\n",
         "RUN apk update\nRUN sh -c 'apk add b'\n",
-        'RUN apk update && apk add a\nRUN ["apk", "add", "b"]\n',
+        'RUN apk update && apk add a\nRUN ["/bin/bash", "-c", "apk add b"]\n',
         "RUN apk add -uU a\n",
         "RUN true | apk update && apk add a\n",
         "RUN apk add --update a && rm -rf /var/cache/apk\n",

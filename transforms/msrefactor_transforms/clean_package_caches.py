@@ -35,6 +35,7 @@ from msrefactor.tree import Instruction
 from msrefactor_transforms.cleaning.caches import Left, caches_left
 from msrefactor_transforms.cleaning.editing import Style, style_of, with_command
 from msrefactor_transforms.cleaning.layers import Layers, Place, commands_of, layers_of, rebuilt
+from msrefactor_transforms.cleaning.unwritable import unwritable
 
 
 def apply(view: View) -> Outcome:
@@ -59,7 +60,8 @@ def apply(view: View) -> Outcome:
             edits[stage, fact.index] = made[0]
             changes.extend(Change(reason, line=fact.line) for reason in made[1])
     if not edits:
-        return refusal or Unchanged("no layer of the final image holds a package manager's cache")
+        nothing = "no layer of the final image holds a package manager's cache"
+        return refusal or Unchanged(unwritable(layers) or nothing)
     return Changed(rebuilt(view.dockerfile, edits), tuple(changes))
 
 

@@ -31,6 +31,7 @@ from msrefactor_transforms.cleaning.editing import Style, style_of, with_command
 from msrefactor_transforms.cleaning.layers import Layers, Place, later_runs, layers_of, rebuilt
 from msrefactor_transforms.cleaning.lists import APT_LISTS, Step, apt_steps, is_fetch, lists_of
 from msrefactor_transforms.cleaning.rpm import cleaning_of
+from msrefactor_transforms.cleaning.unwritable import unwritable
 
 
 def apply(view: View) -> Outcome:
@@ -57,7 +58,7 @@ def apply(view: View) -> Outcome:
             edits[stage, fact.index] = made[0]
             changes.append(Change(made[1], line=fact.line))
     if not edits:
-        return refusal or Unchanged("no layer of the final image holds package lists")
+        return refusal or Unchanged(unwritable(layers) or "no layer of the final image holds package lists")
     for stage, fact in layers.runs():
         if _has_nothing_to_do(layers, stage, fact, edits) and fact.line is not None:
             edits[stage, fact.index] = None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msrefactor.contract import stage_index
 from msrefactor.facts import Effect, Fact, StageFacts, base_image_text, is_under
 from msrefactor.model import View
 from msrefactor.shell import Command, Item
 from msrefactor.tree import Dockerfile, Instruction, Stage
+from msrefactor_transforms.cleaning.exec_form import in_shell_form
 from msrefactor_transforms.splitting.copies import all_stage_facts
 
 Place = tuple[int, int]
@@ -66,7 +67,9 @@ def later_runs(layers: Layers, stage: int, index: int) -> Iterator[tuple[int, Fa
 def layers_of(view: View) -> Layers:
     """Interpret the file and find the stages whose layers the final image has."""
     dockerfile = view.dockerfile
-    stages = all_stage_facts(view)
+    stages = tuple(
+        replace(stage, facts=tuple(map(in_shell_form, stage.facts))) for stage in all_stage_facts(view)
+    )
     parents = tuple(
         stage_index(dockerfile, base_image_text(dockerfile, stage), index)
         for index, stage in enumerate(dockerfile.stages)
