@@ -62,13 +62,16 @@ def main() -> int:
         return 2
     version = engine("version", "--format", "{{.Server.Version}}").stdout.strip()
     data["engine"] = f"Docker Engine {version}, {platform.machine()}"
-    names = {name(folder): folder for folder in marked_folders() if options.only in name(folder)}
+    cases = {name(folder): read(folder) for folder in marked_folders()}
+    cases = {
+        case_name: case
+        for case_name, case in cases.items()
+        if case.outcome == "changed" and case.run.original in ("works", "answers-otherwise")
+    }
+    data["marked"] = len(cases)
     try:
-        for case_name, folder in names.items():
-            if case_name in data["rows"] and not options.again:
-                continue
-            case = read(folder)
-            if case.outcome != "changed" or case.run.original not in ("works", "answers-otherwise"):
+        for case_name, case in cases.items():
+            if options.only not in case_name or (case_name in data["rows"] and not options.again):
                 continue
             data["rows"][case_name] = row = measured(engine, case)
             row["date"] = datetime.datetime.now(datetime.UTC).date().isoformat()
@@ -121,12 +124,14 @@ def rebuilt(engine: Engine, case: Case, tag: str, context: Path) -> float | None
     source = context / case.run.touch
     comment = COMMENT.get(source.suffix)
     seconds = []
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
         with source.open("a") as end:
             end.write(
                 f"\n{comment} {secrets.token_hex(8)}\n" if comment else "\n" * (1 + secrets.randbelow(999))
             )
-        again: Build = build(engine, case.run, tag, context, case.dockerfile, REBUILD_SECONDS)
+        again_tag = tag.replace(":", f"-{number}:")
+        again: Build = build(engine, case.run, again_tag, context, case.dockerfile, REBUILD_SECONDS)
+        engine.remove_image(again_tag)
         if not again.succeeded:
             return REBUILD_SECONDS if again.seconds >= REBUILD_SECONDS else None
         seconds.append(again.seconds)
@@ -155,7 +160,8 @@ def page(data: Mapping[str, Any]) -> Iterator[str]:
     yield "# Figures"
     yield ""
     yield f"Written by `make figures` with {data.get('engine', 'no engine')}, {first} to {last}."
-    yield f"{len(rows)} fixtures of `fixtures/` were built, {len(rows) - len(good)} failed."
+    failed = len(rows) - len(good)
+    yield f"{len(rows)} of {data.get('marked', 0)} marked fixtures are measured, {failed} failed."
     yield "The base images are laid out as the official ones, from Debian's packages. Sizes are the engine's."
     yield "A rebuild is the median of three after one source file was touched."
     yield ""

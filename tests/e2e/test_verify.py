@@ -271,8 +271,12 @@ def left_behind(client: str = "docker") -> list[str]:
     return [name for name in found if f"-{os.getpid()}-" not in name]
 
 
+def nameless(engine: Engine) -> set[str]:
+    return set(engine("images", "--quiet", "--filter", "dangling=true").stdout.split())
+
+
 def test_a_proved_change_is_written_and_nothing_is_left(engine: Engine, tmp_path: Path) -> None:
-    del engine
+    before = nameless(engine)
     folder = project(tmp_path / "project")
     done = msrefactor(
         "--write", "--verify", "--http", "/", "--network", "host", "--touch", "app.py",
@@ -287,6 +291,7 @@ def test_a_proved_change_is_written_and_nothing_is_left(engine: Engine, tmp_path
     assert row["before"]["rebuild_cached_steps"] == 0
     assert row["after"]["rebuild_cached_steps"] == 1
     assert left_behind() == []
+    assert nameless(engine) <= before
 
 
 def test_an_original_that_does_not_build_proves_nothing(engine: Engine, tmp_path: Path) -> None:

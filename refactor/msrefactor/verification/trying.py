@@ -281,9 +281,11 @@ class Trying:
         ignore_file = file.with_name("Dockerfile.dockerignore")
         recipe = self._recipe(root, file, ignore_file if ignore_file.exists() else None)
         archive = file.with_name("again.tar")
-        return self.engine.build(
-            self._tag(which), replace(recipe, is_cached=True), archive, self.plan.build_seconds
-        )
+        tag = self._tag(
+            f"{which}-{len(self.tags)}"
+        )  # an image whose tag is taken over would be left nameless
+        self.tags.append(tag)
+        return self.engine.build(tag, replace(recipe, is_cached=True), archive, self.plan.build_seconds)
 
 
 def compared_images(
