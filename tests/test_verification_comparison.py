@@ -252,7 +252,7 @@ def test_a_lost_mode_is_said_with_what_it_means() -> None:
     found = told(SERVER, changed={"app/server": File(program("libpq.so.5").content, 0o644)})
     assert found == [
         (
-            "/app/server: /app/server became missing; CMD needs the program /app/server: "
+            "/app/server: /app/server became not usable; CMD needs the program /app/server: "
             "/app/server has mode 0644: uid 0 may not execute it"
         ),
         "mode of /app/server: 0755 became 0644; the owner's right to execute is lost",
@@ -329,6 +329,29 @@ def test_a_jar_with_fewer_classes_is_a_difference() -> None:
     assert any("it holds 1 entries less, such as app/Main.class" in one for one in found)
 
 
+@pytest.mark.parametrize(
+    "cmd",
+    [
+        ["sh", "-c", "exec java $OPTS -jar app.jar"],
+        ["/app/run.sh", "sh", "-c", "java $OPTS -jar ${JAR:-app.jar}"],
+        ["sh", "-c", "$JAVA_HOME/bin/java -jar app.jar"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_in_shell_form_is_read_with_the_images_variables(cmd: list[str]) -> None:
+    config = {"Env": ["OPTS=-Xmx8m -server", "JAVA_HOME=/opt/java/openjdk", "JAR=app.jar"]}
+    assert told(cmd, config=config) == []
+    found = told(cmd, without=("app/app.jar",), config=config)
+    assert any("needs the jar /app/app.jar" in one for one in found)
+
+
+def test_what_happened_alike_to_many_files_is_told_once() -> None:
+    before: Files = {f"app/static/{n}.txt": "x" for n in range(50)}
+    changed: Files = {f"app/static/{n}.txt": File("x", owner=7) for n in range(50)}
+    (found,) = told(SERVER, before=before, changed=changed)
+    assert found.startswith("owner of /app/static/0.txt and 49 more: 0:0 became 7:0")
+
+
 def test_another_java_release_is_told() -> None:
     found = told(["java", "-jar", "app.jar"], changed={"opt/java/openjdk/release": 'JAVA_VERSION="17.0.9"\n'})
     assert found == [
@@ -372,6 +395,10 @@ def test_certificates_are_missed_by_a_program_that_names_a_host() -> None:
         )
     ]
     assert told(SERVER, before={"app/server": File(silent, 0o755)}, without=(bundle,)) == []
+    upstream = {"Env": ["UPSTREAM=https://example.com/v1"]}
+    assert any(
+        "Env UPSTREAM needs the cert" in one for one in told(SERVER, without=(bundle,), config=upstream)
+    )
     named = {"Env": ["SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"]}
     assert any(
         "Env SSL_CERT_FILE needs the file" in one for one in told(SERVER, without=(bundle,), config=named)
@@ -384,6 +411,7 @@ def test_time_zones_locales_and_temporary_files_are_missed_where_they_are_used()
         "Env TZ needs" in one for one in told(SERVER, without=zones, config={"Env": ["TZ=Europe/Berlin"]})
     )
     assert told(SERVER, without=zones, config={"Env": ["TZ=UTC"]}) == []
+    assert any("CMD needs the time zone" in one for one in told([*SERVER, "Europe/Berlin"], without=zones))
     german: Files = {"usr/lib/locale/de_DE.utf8/LC_CTYPE": ""}
     lang = {"Env": ["LANG=de_DE.UTF-8"]}
     assert any(

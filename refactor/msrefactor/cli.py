@@ -14,7 +14,13 @@ import click
 from msrefactor import __version__
 from msrefactor.console import Output, Signals, Stopped, say, silence
 from msrefactor.errors import BadConfiguration
-from msrefactor.verify_options import SectionedCommand, images_wanted, plan_wanted, verify_options
+from msrefactor.verify_options import (
+    SectionedCommand,
+    images_wanted,
+    plan_wanted,
+    tests_wanted,
+    verify_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -213,7 +219,7 @@ def command(
     if images is not None:
         from msrefactor.verification.saved import compare_saved
 
-        return _ending(output, DIFFERENT if compare_saved(images, output) else OK)
+        return _ending(output, DIFFERENT if compare_saved(images, output, tests_wanted(ctx)) else OK)
 
     fault = version_fault(required_version, __version__) if required_version is not None else None
     if fault is not None:

@@ -9,6 +9,8 @@ import click
 from click.core import ParameterSource
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from msrefactor.verification.plan import Plan
 
 T = TypeVar("T")
@@ -164,6 +166,14 @@ def verify_options(function: T) -> T:
     return function
 
 
+def tests_wanted(ctx: click.Context) -> Path | None:
+    """Return the folder that tests for a CI are written to."""
+    from pathlib import Path
+
+    folder = ctx.meta[_STORE]["tests_folder"]
+    return None if folder is None else Path(folder)
+
+
 def images_wanted(ctx: click.Context) -> tuple[str, str] | None:
     """Return the two saved images that are to be compared."""
     pair: tuple[str, str] | None = ctx.meta[_STORE]["images"]
@@ -179,6 +189,7 @@ def plan_wanted(ctx: click.Context) -> Plan | None:
             for option in ctx.command.params
             if isinstance(option, _Option)
             and option.name not in (None, "verify", "images")
+            and not (option.name == "tests_folder" and values["images"])
             and ctx.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
         ]
         if given:

@@ -12,6 +12,7 @@ import stat
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from msrefactor.verification.differences import Difference, Level
@@ -43,7 +44,7 @@ RUNTIME = (
 )  # fmt: skip
 """Where the official images put their runtime: another variant of an image has another build of it."""
 
-_STANDARD_LIBRARY = re.compile(r"/usr/local/lib/python3\.\d+(?!/(site|dist)-packages)")
+_STANDARD_LIBRARY = re.compile(r"/usr/local/lib/python3\.\d+(?!\d|/(site|dist)-packages)")
 _GENERATED = (
     "/proc*", "/sys", "/sys/*", "/dev*", "/run*", "/var/run*", "/var/cache*", "/var/lib/dpkg*",
     "/var/lib/apt*",
@@ -148,7 +149,19 @@ def application_differences(
                     said,
                 )
             )
-    return tuple(differences), tuple(notes)
+    return tuple(_together(differences)), tuple(notes)
+
+
+def _together(differences: list[Difference]) -> Iterator[Difference]:
+    """Yield the differences; what happened alike to many files (another owner or mode) is told once."""
+    alike: dict[tuple[str, str, str, str], list[Difference]] = {}
+    for one in differences:
+        what, mark, _ = one.subject.partition(" of ")
+        key = (what, one.before, one.after, one.cause) if mark else (one.subject, "", "", "")
+        alike.setdefault(key, []).append(one)
+    for same in alike.values():
+        more = f" and {len(same) - 1} more" if len(same) > 1 else ""
+        yield replace(same[0], subject=f"{same[0].subject}{more}")
 
 
 def _is_copied(root: Filesystem, node: Node) -> bool:
@@ -173,7 +186,7 @@ def _node_differences(path: str, old: Node, new: Node) -> Iterator[Difference]:
         cause = f"{' and '.join(lost)} lost" if lost else ""
         yield Difference(Level.FILES, f"mode of {path}", _mode(old), _mode(new), cause)
     if (old.owner, old.group) != (new.owner, new.group):
-        cause = f"the user that owned the {_kind(old).removeprefix('a ')} can't write it as before"
+        cause = f"uid {old.owner} can't write there as before" if old.owner != new.owner else ""
         yield Difference(
             Level.FILES, f"owner of {path}", f"{old.owner}:{old.group}", f"{new.owner}:{new.group}", cause
         )

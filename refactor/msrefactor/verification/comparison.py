@@ -136,9 +136,10 @@ def _lost(old: Reach, new: Reach, installed: Installed, before: Filesystem) -> t
         provided = f", which {owner} provided" if owner else ""
         cause = f"{needers} the {first.kind} {first.name}{provided}"
         reason = next((one.reason for one in wants if one.reason), "")
-        place = was.found if was is not None and was.found is not None else "there"
+        place = was.found if was is not None and was.found is not None else "present"
+        now = "not usable" if " may not " in reason else "missing"
         found.append(
-            Difference(Level.FILES, first.name, place, "missing", f"{cause}: {reason}" if reason else cause)
+            Difference(Level.FILES, first.name, place, now, f"{cause}: {reason}" if reason else cause)
         )
     return tuple(found)
 

@@ -54,24 +54,23 @@ def emitted_tests(
     the status of each; both are left out where nobody ran it. Configurations are what `docker image inspect`
     calls Config. Raises `VerifyExtraMissing` without pyelftools.
     """
-    reach = reach_of(before, before_config)
-    python_wants(reach)
-    node_wants(reach)
-    runtime_wants(reach)
+    reach = _reached(before, before_config)
+    other = _reached(after, after_config or {}) if after is not None else reach
     files = _files(reach, after)
+    commands = tuple(_commands(reach, other))
     structure = {
         "schemaVersion": "2.0.0",
-        "commandTests": list(_commands(reach, after)),
+        "commandTests": list(commands),
         "fileExistenceTests": [_existence(path, node) for path, node in files.items()],
         "fileContentTests": list(_contents(before, after, files)),
         "metadataTest": _metadata(before_config, after_config),
     }
     goss = {
         "file": {path: _goss_file(before, after, path, node) for path, node in files.items()},
-        "user": dict(_users(reach)),
+        "user": dict(_users(reach)) if reach.account == other.account else {},
         "command": {
             " ".join(_quoted(word) for word in (one["command"], *one["args"])): {"exit-status": 0}
-            for one in _commands(reach, after)
+            for one in commands
         },
         "port": {f"tcp:{port}": {"listening": True} for port in sorted(ports)},
         "http": {
@@ -83,6 +82,14 @@ def emitted_tests(
         STRUCTURE_TEST: _STRUCTURE_HEAD.format(name=STRUCTURE_TEST) + _yaml(structure),
         GOSS: _GOSS_HEAD + _yaml(goss),
     }
+
+
+def _reached(root: Filesystem, config: Mapping[str, Any]) -> Reach:
+    reach = reach_of(root, config)
+    python_wants(reach)
+    node_wants(reach)
+    runtime_wants(reach)
+    return reach
 
 
 def _yaml(document: Mapping[str, Any]) -> str:
@@ -183,45 +190,35 @@ def _goss_file(before: Filesystem, after: Filesystem | None, path: str, node: No
 # --------------------------------------------------------------------------------------------------- commands
 
 
-def _commands(reach: Reach, after: Filesystem | None) -> Iterator[dict[str, Any]]:
-    """Yield commands that end at once and show that programs and packages are found."""
+def _commands(reach: Reach, other: Reach) -> Iterator[dict[str, Any]]:
+    """Yield commands that end at once and show that programs and packages are found, in both images."""
     shell = "/bin/sh"
-    if reach.root.is_file(shell) and (after is None or after.is_file(shell)):
-        names = sorted(
-            {one.name for one in reach.wants if one.kind == "program" and one.found and "/" not in one.name}
-        )
-        for name in names:
-            if name.replace("-", "").replace("_", "").replace(".", "").isalnum():
-                yield {
-                    "name": f"{name} is found",
-                    "command": shell,
-                    "args": ["-c", f"command -v {name}"],
-                    "exitCode": 0,
-                }
+    if reach.root.is_file(shell) and other.root.is_file(shell):
+        names = {one.name for one in reach.wants if one.kind == "program" and one.found}
+        for name in sorted(names):
+            is_plain = name.replace("-", "").replace("_", "").replace(".", "").isalnum()
+            if is_plain and other.find(name, other.folder)[0] is not None:
+                yield _command(f"{name} is found", shell, "-c", f"command -v {name}")
+    kept = {(one.kind, one.name) for one in other.wants if one.found}
+    wants = [one for one in reach.wants if one.found and (one.kind, one.name) in kept]
     programs = {posixpath.basename(path) for path in reach.programs}
-    packages = sorted(
-        {
-            one.name
-            for one in reach.wants
-            if one.kind == "Python module" and one.found and "-packages/" in one.found
-        }
-    )
-    if packages and any(name.startswith("python3") for name in programs):
-        yield {
-            "name": "the Python packages are imported",
-            "command": "python3" if reach.find("python3", "/")[0] else "python",
-            "args": ["-c", f"import {', '.join(packages)}"],
-            "exitCode": 0,
-        }
-    direct = sorted({one.name for one in reach.wants if _is_direct(one.kind, one.by) and one.found})
-    if direct and "node" in programs:
-        calls = "; ".join(f"require.resolve('{name}')" for name in direct if "'" not in name)
-        yield {
-            "name": "the Node packages are resolved",
-            "command": "node",
-            "args": ["-e", calls],
-            "exitCode": 0,
-        }
+    modules = {one.name: one.found or "" for one in wants if one.kind == "Python module"}
+    packages = sorted(name for name, place in modules.items() if "-packages/" in place)
+    python = next((one for one in ("python3", "python") if _both_find(reach, other, one)), None)
+    if packages and python and any(name.startswith("python3") for name in programs):
+        yield _command("the Python packages are imported", python, "-c", f"import {', '.join(packages)}")
+    direct = sorted({one.name for one in wants if _is_direct(one.kind, one.by) and "'" not in one.name})
+    if direct and "node" in programs and _both_find(reach, other, "node"):
+        calls = "; ".join(f"require.resolve('{name}')" for name in direct)
+        yield _command("the Node packages are resolved", "node", "-e", calls)
+
+
+def _command(name: str, command: str, *arguments: str) -> dict[str, Any]:
+    return {"name": name, "command": command, "args": list(arguments), "exitCode": 0}
+
+
+def _both_find(reach: Reach, other: Reach, name: str) -> bool:
+    return all(one.find(name, one.folder)[0] is not None for one in (reach, other))
 
 
 def _is_direct(kind: str, by: str) -> bool:

@@ -21,7 +21,8 @@ from msrefactor.code.shell import (
     started_by,
     starts_in,
 )
-from msrefactor.shell import parse_script
+from msrefactor.shell import Word, parse_script
+from msrefactor.variables import expand
 from msrefactor.verification.elf import MAGIC, Loader
 from msrefactor.verification.filesystem import Account, Filesystem
 from msrefactor.verification.packages import json_object
@@ -101,6 +102,12 @@ class Reach:
 
     def _follow(self, arguments: Sequence[Argument], by: str, depth: int) -> None:
         if depth > _DEEPEST:
+            return
+        text = _shell_command(arguments)
+        if text is not None:
+            program = Start("program", arguments[0].literal or "")
+            self._started(program, arguments, by, depth)
+            self._shell_text(text, by, depth + 1)
             return
         for start in started_by(arguments):
             rest = _behind(arguments, start)
@@ -221,21 +228,33 @@ class Reach:
         """Follow the commands of shell text; `path` is the file that it stands in, or who has it."""
         script = parse_script(text)
         for start in starts_in(text) or ():
-            argv: tuple[Argument, ...] = ()
-            if script is not None:
-                command = next(
-                    (one for one in script.commands if one.start <= start.at < max(one.end, one.start + 1)),
-                    None,
-                )
-                if command is not None:
-                    words = tuple(Argument(w.literal, w.text, w.start, w) for w in command.words)
-                    argv = _behind(words, start)
-            if start.kind != "arguments":
-                self._started(start, argv, path, depth, beside=path)
+            command = next(
+                (one for one in (script.commands if script else ()) if one.start <= start.at < one.end), None
+            )
+            words = self._expanded(command.words) if command is not None else ()
+            found = [start]
+            if command is not None and words and words[0].literal and command.words[0].literal is None:
+                found = list(started_by(words))
+            for one in found:
+                if one.kind != "arguments":
+                    self._started(one, _behind(words, one), path, depth, beside=path)
         for command in script.commands if script is not None else ():
             for word in command.words[1:]:
                 if word.literal and word.literal.startswith("/") and not word.has_glob:
                     self.file(word.literal, path)
+
+    def _expanded(self, words: Sequence[Word]) -> tuple[Argument, ...]:
+        """Return words with the image's own variables in them; a bare variable may be several words."""
+        found: list[Argument] = []
+        for word in words:
+            known = word.variables and word.variables <= self.environment.keys()
+            if word.literal is not None or not known or "`" in word.text or "$(" in word.text:
+                found.append(Argument(word.literal, word.text, word.start, word))
+                continue
+            value = expand(word.text, self.environment)
+            parts = [value] if word.text[:1] in "\"'" else value.split()
+            found += [Argument(part, word.text, word.start, word) for part in parts]
+        return tuple(found)
 
     def _package_script(self, words: tuple[str, ...], by: str, depth: int) -> None:
         """Follow the script of package.json that npm, yarn or pnpm runs."""
@@ -274,6 +293,19 @@ class Reach:
         broken = self.root.broken_link(path) if found is None else None
         reason = f"{broken[0]} is a link to {broken[1]}, which is not there" if broken else ""
         self.want("file", posixpath.normpath(path), by, found, reason)
+
+
+def _shell_command(arguments: Sequence[Argument]) -> str | None:
+    """Return the text of `sh -c TEXT`, None for anything else."""
+    if len(arguments) < 3 or posixpath.basename(arguments[0].literal or "") not in SHELLS:
+        return None
+    for index, argument in enumerate(arguments[1:-1], 1):
+        option = argument.literal or ""
+        if not option.startswith("-"):
+            return None
+        if option.endswith("c") and not option.startswith("--"):
+            return arguments[index + 1].literal
+    return None
 
 
 def _behind(arguments: Sequence[Argument], start: Start) -> tuple[Argument, ...]:

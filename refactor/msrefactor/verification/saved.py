@@ -6,19 +6,19 @@ from contextlib import closing
 from pathlib import Path
 
 from msrefactor.console import Output, say
+from msrefactor.errors import MsrefactorError
 from msrefactor.explain import printable
 from msrefactor.source import encode
-from msrefactor.verification.archives import BadArchive
 from msrefactor.verification.differences import Level
-from msrefactor.verification.elf import VerifyExtraMissing
+from msrefactor.verification.emitted_tests import emitted_tests, write_tests
 from msrefactor.verification.images import read_image
 from msrefactor.verification.tables import details, table
 from msrefactor.verification.trying import compared_images
 from msrefactor.verification.verdict import Side, Status, Verdict
 
 
-def compare_saved(files: tuple[str, str], output: Output) -> bool:
-    """Tell how two images differ; return whether they do, or can't be read."""
+def compare_saved(files: tuple[str, str], output: Output, tests_folder: Path | None = None) -> bool:
+    """Tell how two images differ; return whether they do, can't be read, or tests can't be written."""
     try:
         with closing(read_image(Path(files[0]))) as before, closing(read_image(Path(files[1]))) as after:
             differences, removed, notes = compared_images(before, after, "")
@@ -26,7 +26,11 @@ def compare_saved(files: tuple[str, str], output: Output) -> bool:
                 Side(image.size, tuple((layer.size, layer.created_by) for layer in image.layers))
                 for image in (before, after)
             ]
-    except (BadArchive, VerifyExtraMissing, OSError) as error:
+            if tests_folder is not None and not differences and before.archive and after.archive:
+                roots = before.archive.filesystem, after.archive.filesystem
+                texts = emitted_tests(roots[0], before.config, roots[1], after.config)
+                write_tests(tests_folder, "Dockerfile", texts)
+    except (MsrefactorError, OSError) as error:
         say(printable(f"msrefactor: {error}"))
         return True
     status = Status.DIFFERENT if differences else Status.PROVED

@@ -19,6 +19,8 @@ BUNDLES = (
     "/etc/ssl/cert.pem",
 )
 """Where programs look for certificate authorities (Go's crypto/x509/root_linux.go)."""
+_ASKS_FOR_ROOTS = b"crypto/x509.SystemCertPool"
+"""Go's linker leaves a function out that nobody calls."""
 _ZONES = "/usr/share/zoneinfo"
 _ADDRESS = re.compile(rb"https://((?:[a-z0-9-]+\.)+[a-z]{2,12})(?=[/:\"'\s\0?]|$)")
 _ZONE = re.compile(
@@ -48,9 +50,10 @@ def system_wants(reach: Reach, application: tuple[str, ...]) -> None:
             {match.group(1).decode() for match in _ADDRESS.finditer(content)}, key=lambda one: (len(one), one)
         )
         hosts = [one for one in hosts if not one.endswith(_OF_DOCUMENTATION)]
+        if _ASKS_FOR_ROOTS in content:
+            hosts.insert(0, "… (crypto/x509.SystemCertPool)")
         if hosts and (content.startswith(MAGIC) or any(b"import " + one.encode() in content for one in _TLS)):
-            bundle = next((one for one in _bundles(reach) if reach.root.is_file(one)), None)
-            reach.want("certificate authorities", f"for https://{hosts[0]}", path, bundle, _reason(reach))
+            _authorities(reach, hosts[0], path)
         for zone in sorted({match.group().decode() for match in _ZONE.finditer(content)})[:20]:
             found = reach.root.resolve(f"{_ZONES}/{zone}")
             if found is None and _has_own_zones(reach, content):
@@ -58,8 +61,11 @@ def system_wants(reach: Reach, application: tuple[str, ...]) -> None:
             reach.want("time zone", zone, path, found)
 
 
-def _reason(reach: Reach) -> str:
-    return "" if any(map(reach.root.is_file, _bundles(reach))) else "the image has no bundle of certificates"
+def _authorities(reach: Reach, host: str, by: str) -> None:
+    """Want a bundle of certificates, for a host that is asked by https."""
+    bundle = next((one for one in _bundles(reach) if reach.root.is_file(one)), None)
+    reason = "" if bundle is not None else "the image has no bundle of certificates"
+    reach.want("certificate authorities", f"for https://{host}", by, bundle, reason)
 
 
 def _bundles(reach: Reach) -> tuple[str, ...]:
@@ -89,6 +95,13 @@ def _files_of_variables(reach: Reach) -> None:
         for entry in entries:
             if entry.startswith("/") and entry != "/":
                 reach.file(entry.rstrip("/"), f"Env {name}")
+        if value.startswith("https://"):
+            _authorities(reach, value.removeprefix("https://").partition("/")[0], f"Env {name}")
+        if _ZONE.fullmatch(value.encode()):
+            reach.want("time zone", value, f"Env {name}", reach.root.resolve(f"{_ZONES}/{value}"))
+    for command in reach.commands:
+        for word in filter(lambda one: _ZONE.fullmatch(one.encode()), command.argv):
+            reach.want("time zone", word, command.by, reach.root.resolve(f"{_ZONES}/{word}"))
     zone = reach.environment.get("TZ", "")
     if zone and zone not in ("UTC", "UTC0", "GMT") and not zone.startswith(("/", ":")):
         reach.want("time zone", zone, "Env TZ", reach.root.resolve(f"{_ZONES}/{zone}"))
