@@ -24,6 +24,8 @@ install in a step of their own anyway, or a fetch can fail where the build doesn
 `dependency:go-offline` looks for the project's own modules in a repository; `cargo fetch` wants to see the
 source files of each target).
 
+Copies between which nothing is installed keep their order: one of them costs a rebuild next to nothing.
+
 Refuses with ``install-reads-source`` when the install reads the source (the project itself is installed, a
 script of package.json builds it), ``install-mode`` when the install and the copy touch the same files or the
 command isn't understood, ``opaque-step`` when a step between the two isn't, ``build-variable`` when a build
@@ -126,9 +128,11 @@ def _change(view: View, move: Move) -> Change:
         for effect in move.until.effects
         if is_worth(effect)
     ]
-    what = " and ".join(dict.fromkeys(names))
+    what = list(dict.fromkeys(names))
+    verb = "installs" if len(what) == 1 else "install"
     reason = (
-        f"copy the source below the install: after a change of it, what {what} installs comes from the cache"
+        "copy the source below the install: "
+        f"after a change of it, what {' and '.join(what)} {verb} comes from the cache"
     )
     evidence = tuple(evidence_of(one.instruction, view.name) for one in (move.copy, move.until))
     overlaid = move.overlaid

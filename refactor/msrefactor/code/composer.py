@@ -12,9 +12,9 @@ from typing import Any
 
 EVENTS = frozenset(
     "pre-install-cmd post-install-cmd pre-update-cmd post-update-cmd pre-autoload-dump post-autoload-dump "
-    "post-root-package-install pre-package-install post-package-install pre-operations-exec".split()
+    "pre-package-install post-package-install pre-operations-exec".split()
 )
-"""Events of an install, to which scripts are bound."""
+"""Events of an install or update, to which scripts are bound (getcomposer.org "Scripts")."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ from msrefactor.model import Refused
 
 _OPTIMIZING = frozenset({"-o", "-a", "--optimize-autoloader", "--classmap-authoritative"})
 _REMOTE = frozenset({"composer", "vcs", "git", "github", "gitlab", "bitbucket", "svn", "hg", "package"})
+_OF_UPDATES = ("pre-update-cmd", "post-update-cmd")
+_OF_INSTALLS = ("pre-install-cmd", "post-install-cmd")
+_OF_AUTOLOADER = ("pre-autoload-dump", "post-autoload-dump")
 _ASKING_GIT = ("sentry/", "package-versions")
 """Packages that tell the version of the project, which Composer takes from git."""
 
@@ -41,8 +44,11 @@ def _obstacle(
         return Refused("install-mode", f"no composer.json that is understood is found in {folder}")
     if "require" in argv or "remove" in argv:
         return Refused("install-mode", "the packages that the command names are written into composer.json")
-    if "--no-scripts" not in argv and project.events:
-        detail = f"composer.json has a script for {min(project.events)}, which may read the source"
+    is_locked = scope.is_file(posixpath.join(folder, "composer.lock"))
+    passed_over = _OF_UPDATES if "install" in argv and is_locked else _OF_INSTALLS if "update" in argv else ()
+    events = project.events.difference(passed_over, _OF_AUTOLOADER if "--no-autoloader" in argv else ())
+    if "--no-scripts" not in argv and events:
+        detail = f"composer.json has a script for {min(events)}, which may read the source"
         return Refused("install-reads-source", detail, remedy="install with --no-scripts, and run it later")
     lock = scope.read(posixpath.join(folder, "composer.lock")) or ""
     if "--no-plugins" not in argv and (project.has_plugins or '"composer-plugin"' in lock):

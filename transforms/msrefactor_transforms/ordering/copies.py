@@ -18,12 +18,20 @@ from msrefactor_transforms.splitting.question import has_blank_line, is_install
 _SOURCES = (
     ".py", ".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx", ".vue", ".go", ".java", ".kt", ".scala", ".rs",
     ".rb", ".php", ".cs", ".fs", ".ex", ".exs", ".swift", ".c", ".cc", ".cpp", ".h", ".hs", ".pl", ".html",
-    ".css", ".clj", ".erl", ".dart", ".lua", ".r", ".ipynb",
+    ".css", ".clj", ".cljs", ".cljc", ".erl", ".dart", ".lua", ".r", ".ipynb", ".ru", ".groovy", ".fsx",
+    ".svelte", ".astro", ".scss", ".sass", ".less", ".hpp", ".hh", ".cxx", ".m", ".mm", ".zig", ".nim", ".d",
+    ".cr", ".ml", ".mli", ".lisp", ".rkt", ".jl", ".f90", ".proto", ".tpl", ".ejs", ".hbs", ".pug", ".j2",
+    ".jinja", ".jinja2", ".erb", ".haml", ".slim", ".mustache", ".liquid", ".twig", ".cshtml", ".razor",
 )  # fmt: skip
 """Endings of files that change with every commit."""
 
 _STANDARD = frozenset("bin sbin lib lib32 lib64 libexec share include etc games local".split())
 """Folders of /usr and /usr/local in which tools look for what is theirs."""
+
+_INSTALLERS = frozenset(
+    "docker-php-ext-install pecl cpanm cpm cargo go rustup gem R Rscript opam luarocks bash sh".split()
+)
+"""What builds or installs programs of others, where a command of it reads nothing of the application."""
 
 _PASSIVE = frozenset(
     "ENV ARG LABEL EXPOSE CMD ENTRYPOINT HEALTHCHECK STOPSIGNAL USER SHELL MAINTAINER WORKDIR".split()
@@ -62,7 +70,8 @@ def is_worth(effect: Effect) -> bool:
     """Whether a command takes its time and leaves the same as long as what it reads is the same."""
     if effect.dependencies is not None:
         return is_of_project(effect)
-    return is_install(effect)
+    is_tool = effect.role is Role.BUILD and effect.reads_only and not effect.reads and not effect.sets
+    return is_install(effect) or (is_tool and effect.tool in _INSTALLERS)
 
 
 def is_of_project(effect: Effect) -> bool:
@@ -313,8 +322,8 @@ def _arranged(
     after = instructions[until.index + 1 :]
     if has_blank_line(between[-1]) and not has_blank_line(below):
         below = below.with_leading(newline + below.leading)
-        if after and after[0].keyword in ("COPY", "ADD") and not after[0].leading.strip():
-            after[0] = after[0].with_leading("")
+    if has_blank_line(below) and after and _came_down(after[0], until.instruction):
+        after[0] = after[0].with_leading("")
     here = facts.facts[until.index + 1].scope if until.index + 1 < len(facts.facts) else facts.end
     if here.cwd != copy.scope.cwd and copy.destination is not None:
         below = _absolute(below, copy)
@@ -326,6 +335,14 @@ def _arranged(
         below,
         *tail,
         *after,
+    )
+
+
+def _came_down(instruction: Instruction, until: Instruction) -> bool:
+    """Whether a COPY without a comment stood above the install in the author's file, and went below it."""
+    is_copy = instruction.keyword in ("COPY", "ADD") and not instruction.leading.strip()
+    return (
+        is_copy and instruction.line is not None and until.line is not None and instruction.line < until.line
     )
 
 
