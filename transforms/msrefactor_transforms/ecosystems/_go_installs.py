@@ -73,14 +73,15 @@ def fetched_by(rest: Sequence[str | None], scope: Scope) -> str:
 
     Empty where it isn't proved that it fetches the same, or what it fetches would never be looked at: modules
     in vendor, a go.sum that isn't complete, a go.mod of before Go 1.17 (of which it fetches much more than a
-    build does). `rest` are the command's words after its action.
+    build does), a workspace (measured with Go 1.24: it looks elsewhere for the version by which one module
+    of the workspace asks for another, which a build doesn't). `rest` are the words after the action.
     """
     chosen = [word for word in rest if word is not None and word.partition("=")[0] in _CHOOSES_MODULES]
     is_by_path = scope.variables.get("GO111MODULE", "on") in ("off", "auto")
     if chosen or is_by_path or "-mod" in scope.variables.get("GOFLAGS", ""):
         return ""
     known = of_download((), scope)
-    if known.obstacle is not None or not known.manager:
+    if known.obstacle is not None or not known.manager or known.reads[0].endswith("/go.work"):
         return ""
     modules = [_module(posixpath.dirname(path), scope) for path in known.reads if path.endswith("/go.mod")]
     own = [module for module in modules if module is not None]
