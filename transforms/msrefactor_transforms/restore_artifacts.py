@@ -48,7 +48,14 @@ from msrefactor.facts import Role, StageFacts
 from msrefactor.model import Change, Changed, Evidence, Outcome, Phase, Refused, Transform, Unchanged, View
 from msrefactor.tree import Dockerfile, Instruction, Stage
 from msrefactor_transforms.repairing.arguments import with_arguments
-from msrefactor_transforms.repairing.kinds import NOTHING, Found, kinds, name_of, new_instruction
+from msrefactor_transforms.repairing.kinds import (
+    NOTHING,
+    Found,
+    kinds,
+    may_be_of_another_stage,
+    name_of,
+    new_instruction,
+)
 from msrefactor_transforms.splitting.copies import Copied, all_stage_facts, copied, has_path, place_of
 from msrefactor_transforms.splitting.plan import Missing, ecosystems
 
@@ -57,6 +64,9 @@ def apply(view: View) -> Outcome:
     """Repair a file of several stages, tell what is wrong with it, or say that nothing is missing."""
     if len(view.dockerfile.stages) < 2:
         return Unchanged("it has a single stage")
+    if may_be_of_another_stage(view):
+        # how a development stage is started says nothing of the final one
+        view = replace(view, uses=tuple(use for use in view.uses if use.kind == "target"))
     changes: list[Change] = []
     told: list[Refused] = []
     remarks: list[Refused] = []

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from msrefactor.facts import Role, StageFacts
 from msrefactor.model import Evidence, Refused, View
-from msrefactor_transforms.repairing.kinds import Found, joined, may_be_of_another_stage, seen
+from msrefactor_transforms.repairing.kinds import Found, joined, seen
 
 _OF_DOTNET = ("URLS", "HTTP_PORTS", "HTTPS_PORTS", "KESTREL", "ASPNETCORE_ENVIRONMENT_PORT")
 _IN_SOURCE = ("UseUrls", "ListenAnyIP", "ListenLocalhost", "UseKestrel", ".Listen(", 'app.Run("', "Urls.Add")
@@ -28,7 +28,7 @@ def _published(view: View) -> list[tuple[str, Evidence]]:
 
 def _wrong(view: View, stages: Sequence[StageFacts], listens: str, who: str) -> Found:
     ports = _published(view)
-    if may_be_of_another_stage(view) or not ports or any(port == listens for port, _ in ports):
+    if not ports or any(port == listens for port, _ in ports):
         return Found()
     port, place = ports[0]
     detail = f"port {port} of the container is published, and {who} listens on {listens}"

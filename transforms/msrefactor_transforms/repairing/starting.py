@@ -19,7 +19,6 @@ from msrefactor_transforms.repairing.kinds import (
     change,
     edited,
     joined,
-    may_be_of_another_stage,
     may_bring,
     reached,
     seen,
@@ -117,8 +116,7 @@ def _probes(view: View, stages: tuple[StageFacts, ...]) -> Found:
         return NOTHING
     told: list[Refused] = []
     for start in starts(view, final):
-        is_own = start.evidence.file == view.name
-        if start.kind != "healthcheck" or (not is_own and may_be_of_another_stage(view)):
+        if start.kind != "healthcheck":
             continue
         name = _program(start)
         if name not in _PROBES or name in commands_in(final.base) or _may_come(name, view, stages):
