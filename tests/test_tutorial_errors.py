@@ -101,6 +101,7 @@ RIGHT: Mapping[int, Sequence[str]] = {
         "linking/go-that-needs-no-c",
         "linking/go-with-gcompat",
         "native/pure-node-on-musl",
+        "native/python-that-falls-back",
     ),
     7: ("linking/go-older-glibc", "linking/rust-same-release"),
     8: (
@@ -133,7 +134,7 @@ RIGHT: Mapping[int, Sequence[str]] = {
     ),
     23: ("remarks/copy-with-an-owner",),
     24: ("remarks/variable-in-both",),
-    25: ("remarks/tests-of-a-target",),
+    25: ("remarks/tests-of-a-target", "remarks/tests-of-a-bake-file"),
     26: ("remarks/library-in-the-final-stage",),
     27: ("java/gradle-on-a-jdk", "java/jar-on-a-jre"),
     28: ("ports/aspnet-8-told-to-listen", "ports/aspnet-8-by-its-port"),

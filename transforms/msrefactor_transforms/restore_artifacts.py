@@ -67,6 +67,10 @@ def apply(view: View) -> Outcome:
     if may_be_of_another_stage(view):
         # how a development stage is started says nothing of the final one
         view = replace(view, uses=tuple(use for use in view.uses if use.kind == "target"))
+    if any(use.kind == "bind-mount" for use in view.uses):
+        # what is started may be in what is mounted
+        others = tuple(use for use in view.uses if use.kind not in ("command", "entrypoint", "exec"))
+        view = replace(view, uses=others)
     changes: list[Change] = []
     told: list[Refused] = []
     remarks: list[Refused] = []

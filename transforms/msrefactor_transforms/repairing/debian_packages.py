@@ -14,7 +14,7 @@ from msrefactor.knowledge.packages import minimal_commands, packages_in
 from msrefactor.model import Change, Refused, View
 from msrefactor.tree import Instruction
 from msrefactor_transforms.cleaning.layers import commands_of
-from msrefactor_transforms.repairing.kinds import Found, Place, change, edited, may_bring, seen
+from msrefactor_transforms.repairing.kinds import Found, Place, change, edited, is_sure, may_bring, seen
 from msrefactor_transforms.splitting.adduser import NAMES, equal_command
 
 _GONE: Mapping[str, tuple[str, str]] = {
@@ -57,7 +57,10 @@ def find(view: View, stages: tuple[StageFacts, ...]) -> Found:
         for fact in facts.runs():
             edits: list[tuple[int, int, str]] = []
             reasons: list[str] = []
-            for _, command, effect in commands_of(fact):
+            for item, command, effect in commands_of(fact):
+                if not is_sure(fact, item):
+                    has_installed = has_installed or effect.role >= Role.PACKAGES
+                    continue
                 is_install = isinstance(effect.detail, PackageCall) and effect.detail.action == "install"
                 if is_install:
                     for word in effect.packages:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from msrefactor.contract import evidence_of, lineage
 from msrefactor.facts import Fact, StageFacts, is_under
 from msrefactor.model import Change, Changed, Evidence, Refused, View
+from msrefactor.shell import Item
 from msrefactor.tree import Dockerfile, Instruction, Stage
 from msrefactor_transforms.splitting.copies import Copied, copied
 
@@ -170,3 +171,13 @@ def may_be_of_another_stage(view: View) -> bool:
     """Whether the project builds another stage than the final one: what it tells may be about that."""
     name = view.dockerfile.final_stage.name
     return any(use.kind == "target" and (use.value or "").lower() != name for use in view.uses)
+
+
+def is_sure(fact: Fact, item: Item | None) -> bool:
+    """Whether a build stops where an item of a RUN fails: it is a plain command, on no side of `||`."""
+    if item is None or item.kind != "command" or item.separator == "||" or item.negated:
+        return False
+    items = [one.item for one in fact.items]
+    at = next((n for n, one in enumerate(items) if one is not None and one.start == item.start), None)
+    before = items[at - 1] if at else None
+    return before is None or before.separator != "||"

@@ -129,6 +129,9 @@ def _is_dynamic(view: View, builder: StageFacts, fact: Fact, effect: Effect) -> 
         return plain and whole and build.project is not None
     if not isinstance(build, GoBuild) or build.cgo is False or build.is_external or build.packages is None:
         return False
+    commands = fact.script.commands if fact.script is not None else ()
+    if not any(command.name == "go" for command in commands):
+        return False  # a Makefile may set more than is seen here
     if (
         "-static" in build.linker_flags
         or "GOARCH" in fact.scope.variables

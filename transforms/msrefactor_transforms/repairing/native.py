@@ -39,6 +39,12 @@ _NEEDS = {
     "scikit-learn": "scipy",
 }
 """A package that every version of another one from the last years needs (their metadata on PyPI)."""
+_WITHOUT_FALLBACK = frozenset(
+    "numpy pandas scipy scikit-learn psycopg2 psycopg2-binary mysqlclient lxml pillow grpcio uvloop orjson "
+    "matplotlib opencv-python opencv-python-headless asyncpg h5py pyarrow lightgbm numba pyodbc duckdb "
+    "hiredis confluent-kafka pydantic-core gevent pyzmq".split()
+)
+"""Packages that are nothing without native code; others fall back to Python, as aiohttp does."""
 _GLIBC_ON_ALPINE = frozenset({"gcompat", "libc6-compat"})
 
 
@@ -86,7 +92,8 @@ def _glibc_on_musl(builder: StageFacts, final: StageFacts, install: Install) -> 
         return None
     for name, _ in install.names:
         row = python_native(name)
-        if row is not None and row.is_verified and row.state in ("prebuilt", "compiled", "prebuilt+system"):
+        is_checked = row is not None and row.is_verified
+        if is_checked and name in _WITHOUT_FALLBACK:
             what = "glibc" if builder.base.system == "debian" else "musl"
             has = "musl" if what == "glibc" else "glibc"
             detail = (

@@ -59,6 +59,8 @@ def _before_the_build(view: View, stages: Sequence[StageFacts]) -> Found:
             package = package_at(build.folder, facts.end)
             if install.with_dev or package is None or _is_berry(facts, package, install):
                 continue
+            if facts.end.has(posixpath.join(build.folder, "node_modules")):
+                continue
             tool = next((words[0] for words in build.programs if _is_left_out(words, package, facts)), None)
             if tool is None or (index, install_fact.index) in replaced:
                 continue

@@ -22,7 +22,8 @@ def find(view: View, stages: tuple[StageFacts, ...]) -> Found:
 
 def _published(view: View) -> list[tuple[str, Evidence]]:
     """Return the container's ports that the project's files publish, each with where."""
-    ports = [((use.value or "").partition("/"), use.evidence) for use in view.uses if use.kind == "port"]
+    uses = [use for use in view.uses if use.kind == "port" and use.evidence.text.startswith("compose")]
+    ports = [((use.value or "").partition("/"), use.evidence) for use in uses]
     return [(port, place) for (port, _, kind), place in ports if port.isdigit() and kind != "udp"]
 
 

@@ -23,6 +23,7 @@ _AT_RUN_TIME = frozenset(
     "JAVA_TOOL_OPTIONS SPRING_PROFILES_ACTIVE GIN_MODE RUST_LOG MIX_ENV APP_ENV".split()
 )
 """Variables that the running program reads, rather than the build alone."""
+_BAKE = ("docker-bake.hcl", "docker-bake.json", "docker-bake.override.hcl")
 
 
 def find(view: View, stages: tuple[StageFacts, ...]) -> Found:
@@ -80,6 +81,8 @@ def _gates(view: View, stages: Sequence[StageFacts]) -> Iterator[Refused]:
     """Yield tests of stages that the final stage doesn't need: BuildKit doesn't build them."""
     needed = _needed(view, stages)
     targets = {use.value for use in view.uses if use.kind == "target"}
+    if any(view.context.project.exists(name) for name in _BAKE):
+        return  # its targets build stages by their names
     for index, facts in enumerate(stages):
         name = view.dockerfile.stages[index].name
         if index in needed or name in targets or any(n > index for n in _built_on(view, stages, index)):

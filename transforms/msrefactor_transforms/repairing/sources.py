@@ -15,7 +15,7 @@ from msrefactor.tree import Instruction, Token
 from msrefactor_transforms.repairing.kinds import NOTHING, Found, Place, change, edited, name_of
 
 _OF_EVERY_IMAGE = frozenset(
-    "bin boot dev etc home lib lib32 lib64 media mnt opt proc root run sbin srv sys tmp usr var".split()
+    "bin boot dev etc go home lib lib32 lib64 media mnt opt proc root run sbin srv sys tmp usr var".split()
 )
 _STAGE_WORDS = frozenset(
     "build builder building base deps dependencies compile compiler dist install installer production prod "
@@ -106,6 +106,17 @@ def _meant_path(word: Token, source: StageFacts) -> str | None:
             return None
         if any(overlaps(wrong, written) for effect in fact.effects for written in effect.writes):
             return None
-    if not _has(meant, source):
+    if not _is_made(meant, source):
         return None
     return meant + ("/" if text.endswith("/") else "")
+
+
+def _is_made(path: str, facts: StageFacts) -> bool:
+    """Whether the context or a command surely has the path: what may write anywhere doesn't count."""
+    if facts.end.has(path):
+        return True
+    return any(
+        is_under(path, written) and not is_under(facts.end.cwd, written)
+        for _, effect in facts.effects()
+        for written in effect.writes
+    )
