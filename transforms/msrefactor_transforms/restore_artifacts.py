@@ -30,10 +30,15 @@ After::
     COPY --from=builder /app .
     CMD ["python", "app.py"]
 
-A build argument above the first FROM that a stage's RUN, COPY or ADD uses is declared in that stage, too.
+What an earlier stage made for the final one and it lacks is copied. Each other kind of fault is a module of
+`repairing/`: sources and folders of copies, users, C libraries, PATH, moved environments, and so on. A file
+that works is left alone; what is only without effect is remarked in `--explain`.
 
 Refuses with ``unknown-artifact`` when several stages could be the one, ``install-mode`` when the packages
-can't be moved, ``unknown-release`` when the two stages aren't of the same release.
+can't be moved, ``unknown-release`` when the stages aren't of the same release, ``need-not-found`` when the
+final stage lacks something that can't be copied, ``runtime-library`` when it lacks the C library that a
+program is linked with, ``compiles-at-start`` when it has no compiler for what it starts, ``fails-today`` when
+a step or a published port can't work as it is written.
 """
 
 from __future__ import annotations
@@ -280,7 +285,7 @@ def _missing_program(view: View, stages: tuple[StageFacts, ...]) -> tuple[Missin
 
 TRANSFORM = Transform(
     "restore-artifacts",
-    "Copy to the final stage what an earlier stage made for it and it lacks.",
+    "Repair what certainly fails in a file of several stages, and tell what can't be repaired.",
     Phase.REPAIR,
     apply,
 )
