@@ -462,6 +462,27 @@ def test_layers_tell_what_the_author_copied(tmp_path: Path) -> None:
         assert compare_filesystems(old, new, config, config, base_layers=2).differences == ()
 
 
+def test_libraries_that_packages_load_by_name_are_wanted() -> None:
+    site = "usr/local/lib/python3.12/site-packages"
+    before: Files = {
+        f"{site}/magic/loader.py": "import ctypes.util\nlib = ctypes.util.find_library('magic')\n",
+        "usr/lib/x86_64-linux-gnu/libmagic.so.1": library(),
+        "etc/ld.so.cache": cache_of({"libmagic.so.1": "/usr/lib/x86_64-linux-gnu/libmagic.so.1"}),
+    }
+    assert told(["python", "main.py"], before=before) == []
+    (found,) = told(["python", "main.py"], before=before, without=("usr/lib/x86_64-linux-gnu/libmagic.so.1",))
+    assert "magic/loader.py:2 needs the shared library magic" in found
+
+
+def test_a_compiled_addon_that_is_gone_is_told_while_its_package_is_there() -> None:
+    addon = "app/node_modules/addon/build/addon.node"
+    (found,) = told(
+        ["node", "index.js"], without=(addon,), before={"app/node_modules/addon/package.json": "{}"}
+    )
+    assert found == f"/{addon}: a compiled addon became missing; the Node package addon loads it"
+    assert told(["node", "index.js"], without=("app/node_modules/addon",)) == []
+
+
 def test_dotnet_frameworks_are_looked_up_by_release() -> None:
     settings = {"runtimeOptions": {"framework": {"name": "Microsoft.NETCore.App", "version": "8.0.0"}}}
     before: Files = {

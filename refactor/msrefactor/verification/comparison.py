@@ -88,6 +88,7 @@ def compare_filesystems(
     told = {one.subject for one in differences}
     differences += [one for one in dangling(before, after, own) if one.subject not in told]
     differences += _volumes(before, after, before_config)
+    differences += _addons(before, after, own)
     return FileReport(
         tuple(differences), notes, _gone_packages(old_installed, new_installed), _gone(before, after)
     )
@@ -151,6 +152,20 @@ def _volumes(before: Filesystem, after: Filesystem, config: Mapping[str, Any]) -
         for path in sorted(config.get("Volumes") or ())
         if before.is_folder(path) and after.get(path) is None
     )
+
+
+def _addons(before: Filesystem, after: Filesystem, own: tuple[str, ...]) -> tuple[Difference, ...]:
+    """Return the compiled addons of Node packages that are gone while the package is there."""
+    found: list[Difference] = []
+    for path in sorted(one for one in own if one.endswith(".node") and before.is_file(one)):
+        above, mark, inner = path.rpartition("/node_modules/")
+        if not mark or "/obj.target/" in path or path in after.nodes:
+            continue
+        package = "/".join(inner.split("/")[: 2 if inner.startswith("@") else 1])
+        if after.is_folder(f"{above}/node_modules/{package}"):
+            cause = f"the Node package {package} loads it"
+            found.append(Difference(Level.FILES, path, "a compiled addon", "missing", cause))
+    return tuple(found)
 
 
 def _gone_packages(old: Installed, new: Installed) -> tuple[tuple[str, str, str], ...]:

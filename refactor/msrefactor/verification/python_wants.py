@@ -25,6 +25,8 @@ _RUNNERS = frozenset(
 )
 _NOT_OF_THE_PROGRAM = frozenset({"setup.py", "noxfile.py", "tasks.py", "fabfile.py", "conf.py"})
 _MOST_FILES = 3000
+_LARGEST_MODULE = 300_000
+_NOT_READ = ("/tests/", "/test/", "/pip/", "/setuptools/", "/pkg_resources/", "/wheel/", "/_distutils_hack/")
 
 
 def python_wants(reach: Reach) -> None:
@@ -34,6 +36,7 @@ def python_wants(reach: Reach) -> None:
     sites = tuple(_sites(reach))
     _distributions(reach, sites)
     _interpreters(reach)
+    _loaded_by_packages(reach, sites)
     folders = (reach.folder, *_pythonpath(reach))
     for name, by in _modules(reach):
         top = name.partition(".")[0]
@@ -54,6 +57,22 @@ def python_wants(reach: Reach) -> None:
                     module(reach, top, (posixpath.dirname(path), *folders, *sites)),
                 )
         want_of_source(reach, path, needs if top_level(path) else CodeNeeds())
+
+
+def _loaded_by_packages(reach: Reach, sites: tuple[str, ...]) -> None:
+    """Want the shared libraries that installed packages load by name (python-magic, cairocffi)."""
+    seen: set[str] = set()
+    for site in sites:
+        for path in reach.root.below(site):
+            inner = path.removeprefix(site)
+            if not path.endswith(".py") or path in seen or any(part in inner for part in _NOT_READ):
+                continue
+            seen.add(path)
+            content = reach.root.read(path, _LARGEST_MODULE) or b""
+            if b"find_library(" in content or b"CDLL(" in content or b"dlopen(" in content:
+                needs = python_needs(path.lstrip("/"), content.decode(errors="replace"))
+                if needs is not None:
+                    want_of_source(reach, path, CodeNeeds(libraries=needs.libraries))
 
 
 def top_level(path: str) -> bool:
