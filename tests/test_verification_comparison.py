@@ -383,7 +383,10 @@ def test_a_virtual_environment_without_its_interpreter_is_told() -> None:
 
 
 def test_certificates_are_missed_by_a_program_that_names_a_host() -> None:
-    client = elf_of(interpreter=LOADER, needed=["libc.so.6"], extra=b"\0https://api.bank.io/v1\0")
+    client = elf_of(
+        interpreter=LOADER, needed=["libc.so.6"], extra=b"\0https://api.bank.io/v1\0/etc/ssl/cert.pem"
+    )
+    own_roots = elf_of(interpreter=LOADER, needed=["libc.so.6"], extra=b"\0https://api.bank.io/v1\0")
     silent = elf_of(interpreter=LOADER, needed=["libc.so.6"], extra=b"\0https://golang.org/issue\0")
     bundle = "etc/ssl/certs/ca-certificates.crt"
     found = told(SERVER, before={"app/server": File(client, 0o755)}, without=(bundle,))
@@ -394,11 +397,13 @@ def test_certificates_are_missed_by_a_program_that_names_a_host() -> None:
             "the image has no bundle of certificates"
         )
     ]
-    assert told(SERVER, before={"app/server": File(silent, 0o755)}, without=(bundle,)) == []
+    for content in (silent, own_roots):
+        assert told(SERVER, before={"app/server": File(content, 0o755)}, without=(bundle,)) == []
     upstream = {"Env": ["UPSTREAM=https://example.com/v1"]}
     assert any(
         "Env UPSTREAM needs the cert" in one for one in told(SERVER, without=(bundle,), config=upstream)
     )
+    assert told(["node", "index.js"], without=(bundle,), config=upstream) == []
     named = {"Env": ["SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"]}
     assert any(
         "Env SSL_CERT_FILE needs the file" in one for one in told(SERVER, without=(bundle,), config=named)
@@ -479,7 +484,7 @@ def test_a_compiled_addon_that_is_gone_is_told_while_its_package_is_there() -> N
     (found,) = told(
         ["node", "index.js"], without=(addon,), before={"app/node_modules/addon/package.json": "{}"}
     )
-    assert found == f"/{addon}: a compiled addon became missing; the Node package addon loads it"
+    assert found == f"/{addon}: compiled became missing; the Node package addon loads it"
     assert told(["node", "index.js"], without=("app/node_modules/addon",)) == []
 
 

@@ -156,16 +156,24 @@ def _volumes(before: Filesystem, after: Filesystem, config: Mapping[str, Any]) -
 
 def _addons(before: Filesystem, after: Filesystem, own: tuple[str, ...]) -> tuple[Difference, ...]:
     """Return the compiled addons of Node packages that are gone while the package is there."""
-    found: list[Difference] = []
+    gone: dict[str, list[str]] = {}
     for path in sorted(one for one in own if one.endswith(".node") and before.is_file(one)):
         above, mark, inner = path.rpartition("/node_modules/")
-        if not mark or "/obj.target/" in path or path in after.nodes:
+        if not mark or "/obj.target/" in path or path in after.nodes or before.head(path, 4) != MAGIC:
             continue
-        package = "/".join(inner.split("/")[: 2 if inner.startswith("@") else 1])
-        if after.is_folder(f"{above}/node_modules/{package}"):
-            cause = f"the Node package {package} loads it"
-            found.append(Difference(Level.FILES, path, "a compiled addon", "missing", cause))
-    return tuple(found)
+        name = "/".join(inner.split("/")[: 2 if inner.startswith("@") else 1])
+        if after.is_folder(f"{above}/node_modules/{name}"):
+            gone.setdefault(name, []).append(path)
+    return tuple(
+        Difference(
+            Level.FILES,
+            f"{paths[0]} and {len(paths) - 1} more" if len(paths) > 1 else paths[0],
+            "compiled",
+            "missing",
+            f"the Node package {name} loads it",
+        )
+        for name, paths in gone.items()
+    )
 
 
 def _gone_packages(old: Installed, new: Installed) -> tuple[tuple[str, str, str], ...]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from msrefactor.contract import BUILD_ENVIRONMENT
+from msrefactor.verification.config import BASE_VARIABLES
 from msrefactor.verification.elf import MAGIC
 from msrefactor.verification.reach import Reach
 
@@ -52,13 +53,30 @@ def system_wants(reach: Reach, application: tuple[str, ...]) -> None:
         hosts = [one for one in hosts if not one.endswith(_OF_DOCUMENTATION)]
         if _ASKS_FOR_ROOTS in content:
             hosts.insert(0, "… (crypto/x509.SystemCertPool)")
-        if hosts and (content.startswith(MAGIC) or any(b"import " + one.encode() in content for one in _TLS)):
+        if hosts and _reads_bundle(reach, path, content):
             _authorities(reach, hosts[0], path)
         for zone in sorted({match.group().decode() for match in _ZONE.finditer(content)})[:20]:
             found = reach.root.resolve(f"{_ZONES}/{zone}")
             if found is None and _has_own_zones(reach, content):
                 continue
             reach.want("time zone", zone, path, found)
+
+
+def _reads_bundle(reach: Reach, path: str, content: bytes) -> bool:
+    """Whether a program looks for the system's certificates; others bring their own (webpki-roots)."""
+    if not content.startswith(MAGIC):
+        return any(b"import " + one.encode() in content for one in _TLS)
+    libraries = reach.loader.load(path)[0]
+    return b"/etc/ssl/" in content or any(
+        one.startswith(("libssl", "libgnutls", "libcurl")) for one in libraries
+    )
+
+
+def _has_own_roots(reach: Reach) -> bool:
+    """Whether all that is started is a runtime that brings its certificate authorities along."""
+    programs = {posixpath.basename(path) for path in reach.programs}
+    families = reach.families() | (programs & {"deno", "bun"})
+    return bool(families) and families <= {"node", "java", "deno", "bun"}
 
 
 def _authorities(reach: Reach, host: str, by: str) -> None:
@@ -95,7 +113,7 @@ def _files_of_variables(reach: Reach) -> None:
         for entry in entries:
             if entry.startswith("/") and entry != "/":
                 reach.file(entry.rstrip("/"), f"Env {name}")
-        if value.startswith("https://"):
+        if value.startswith("https://") and name not in BASE_VARIABLES and not _has_own_roots(reach):
             _authorities(reach, value.removeprefix("https://").partition("/")[0], f"Env {name}")
         if _ZONE.fullmatch(value.encode()):
             reach.want("time zone", value, f"Env {name}", reach.root.resolve(f"{_ZONES}/{value}"))
