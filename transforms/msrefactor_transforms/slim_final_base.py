@@ -72,7 +72,7 @@ def apply(view: View) -> Outcome:
         return Unchanged("no command is started: it is an image for others to build on")
     stages = all_stage_facts(view)
     final = stages[-1]
-    if final.base.system in ("unknown", "windows") or final.base.variant in _SMALL:
+    if final.base.system in ("unknown", "windows") or _is_small(final.base):
         return Unchanged(f"no smaller image is known to do what {final.base.reference.text} does")
     making = next(((f, e) for f, e in final.effects() if e.role in _MAKES), None)
     if making is not None and last == 0:
@@ -103,6 +103,12 @@ def apply(view: View) -> Outcome:
 
 _SMALL = frozenset({"slim", "jre", "runtime", "aspnet", "runtime-deps", "distroless", "headless", "alpine"})
 """Kinds of images that only run things."""
+
+
+def _is_small(base: BaseImage) -> bool:
+    """Whether an image only runs things; those of a whole JDK don't, whatever they are built on."""
+    has_jdk = "javac" in base.commands and "jre" not in (base.reference.tag or "").split("-")
+    return base.variant in _SMALL and not has_jdk
 
 
 def _downloaded(view: View, final: StageFacts, flat: StageFacts) -> Refused | None:

@@ -36,6 +36,8 @@ class Container:
     wants: wants_of.Wants
     build_only: frozenset[str]
     """Packages of the author's that are proved to serve the build only."""
+    refusal: Refused | None = None
+    """That a language builds when the container starts, or that people work in there."""
 
 
 def container_of(view: View, stages: Sequence[StageFacts]) -> Container:
@@ -45,7 +47,9 @@ def container_of(view: View, stages: Sequence[StageFacts]) -> Container:
     plan = joined(flat_view, flat, plans) if plans else None
     _, wants = running_languages(flat_view, flat, {one.name: plan for one, plan in plans})
     build_only = plan.build_packages if isinstance(plan, SplitPlan) else frozenset[str]()
-    return Container(flat_view, flat, wants, build_only)
+    refused = (one for _, one in plans if isinstance(one, Refused))
+    refusal = next((one for one in refused if one.code in ("compiles-at-start", "development-image")), None)
+    return Container(flat_view, flat, wants, build_only, refusal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,9 @@ def verdict(container: Container, names: Collection[str], has_libraries: bool) -
     `has_libraries`: whether shared libraries are among what they bring, which stay under their own names.
     """
     facts, wants = container.facts, container.wants
-    refusal = _interactive(container) or wants_of.start_refusal(container.view, facts, wants)
+    refusal = (
+        container.refusal or _interactive(container) or wants_of.start_refusal(container.view, facts, wants)
+    )
     if refusal is not None:
         return refusal
     base = facts.base
