@@ -36,6 +36,8 @@ class Container:
     wants: wants_of.Wants
     build_only: frozenset[str]
     """Packages of the author's that are proved to serve the build only."""
+    languages: frozenset[str]
+    """Those whose programs are started."""
     refusal: Refused | None = None
     """That a language builds when the container starts, or that people work in there."""
 
@@ -45,11 +47,11 @@ def container_of(view: View, stages: Sequence[StageFacts]) -> Container:
     flat_view, flat = flattened(view, stages)
     plans = plans_of(flat_view, flat)
     plan = joined(flat_view, flat, plans) if plans else None
-    _, wants = running_languages(flat_view, flat, {one.name: plan for one, plan in plans})
+    languages, wants = running_languages(flat_view, flat, {one.name: plan for one, plan in plans})
     build_only = plan.build_packages if isinstance(plan, SplitPlan) else frozenset[str]()
     refused = (one for _, one in plans if isinstance(one, Refused))
     refusal = next((one for one in refused if one.code in ("compiles-at-start", "development-image")), None)
-    return Container(flat_view, flat, wants, build_only, refusal)
+    return Container(flat_view, flat, wants, build_only, frozenset(languages), refusal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,11 @@ def verdict(container: Container, names: Collection[str], has_libraries: bool) -
     assumptions.extend(f"the program started at {_place(one)} is no compiler" for one in wants.unknown)
     compiling = sorted(_COMPILING & _python_names(container))
     assumptions.extend(f"{one} compiles nothing when it runs" for one in compiling)
+    if has_libraries and not container.languages:
+        detail = (
+            "whether what is started loads a library by the name that only its -dev package has isn't known"
+        )
+        return Refused("need-not-found", detail, remedy="install the run-time package instead")
     if has_libraries:
         for name, evidence in wants.code.libraries:
             if "/" not in name and _is_bare(name, evidence):
