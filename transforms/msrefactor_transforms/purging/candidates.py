@@ -72,9 +72,15 @@ def _fate(name: str, base: BaseImage, removed: Collection[str], build_only: froz
     if bare in removed or name in removed or bare in _VIRTUAL or not bare[:1].isalnum():
         return None
     found = fate(name, base, frozenset(), build_only)
-    if found.is_kept or any(bare in knowledge.packages_in(base, one) for one in base.releases):
+    if found.is_kept or any(_holds(base, one, bare) for one in base.releases):
         return None
     return found
+
+
+def _holds(base: BaseImage, release: str, name: str) -> bool:
+    """Whether a base has a package, or all that a package only stands for."""
+    held = knowledge.packages_in(base, release)
+    return name in held or (name == "build-essential" and {"gcc", "g++", "make"} <= held)
 
 
 def plain_commands(fact: Fact) -> Iterator[tuple[int, Command | None, Effect]]:

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from msrefactor.commands import PackageCall
+from msrefactor.commands import SHELL_BUILTINS, PackageCall
 from msrefactor.contract import starts
 from msrefactor.facts import StageFacts
 from msrefactor.knowledge import packages as knowledge
@@ -80,6 +80,9 @@ def verdict(container: Container, names: Collection[str], has_libraries: bool) -
     gone = commands_gone(names)
     along = brought_by(names)
     kept = {bare_name(name) for name in _listed(facts)} - set(names)
+    stranger = _stranger(container, present, kept)
+    if stranger is not None:
+        return stranger
     packages: dict[str, RuntimePackage] = {}
     for name, evidence in wants.commands:
         command = posixpath.basename(name)
@@ -113,6 +116,21 @@ def verdict(container: Container, names: Collection[str], has_libraries: bool) -
             for one in wants.code.unknown_libraries
         )
     return Verdict(tuple(packages.values()), tuple(dict.fromkeys(assumptions)), tuple(doubtful))
+
+
+def _stranger(container: Container, present: Collection[str], kept: Collection[str]) -> Refused | None:
+    """Return the obstacle that a program is started whose source nobody sees, and that no package brings."""
+    if container.languages:
+        return None
+    known = {command for name in kept for command in (name, *knowledge.commands_of(name))}
+    for name, evidence in container.wants.commands:
+        command = posixpath.basename(name)
+        if command in present or command in known or command in SHELL_BUILTINS:
+            continue
+        if wants_of.placed_path(container.facts, name) is None:
+            detail = f"`{name}` is started, and what it needs when it runs isn't known"
+            return Refused("need-not-found", detail, (evidence,), "build it in a stage of its own")
+    return None
 
 
 def _interactive(container: Container) -> Refused | None:
