@@ -21,7 +21,7 @@ from msrefactor.context import BuildContext
 from msrefactor.model import Change, Changed, Result, Step
 from msrefactor.parse import parse
 from msrefactor.verification.differences import Level
-from msrefactor.verification.engines import Engine, Recipe
+from msrefactor.verification.engines import LABEL, Engine, Recipe, connect
 from msrefactor.verification.images import Image, read_image
 from msrefactor.verification.plan import Plan
 from msrefactor.verification.proof import Proof
@@ -327,6 +327,19 @@ def test_a_stopped_run_leaves_nothing(seconds: float, engine: Engine, tmp_path: 
     text = (folder / "Dockerfile").read_text()
     assert text == before or child.returncode == 0
     assert left_behind() == []
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(engine: Engine) -> None:
+    when, machine, _, unique = engine.run.removeprefix("msrefactor-verify-").split("-")
+    dead = f"msrefactor-verify-{when}-{machine}-{2**22 + 1}-{unique}"
+    folder = Path(tempfile.gettempdir(), dead)
+    folder.mkdir()
+    assert engine("tag", "python:3.12-slim", f"{dead}/left:verify").succeeded
+    assert engine("create", f"--label={LABEL}={dead}", "python:3.12-slim").succeeded
+    connect("docker")
+    assert not folder.exists()
+    assert dead not in engine("images", "--format", "{{.Repository}}").stdout
+    assert not engine("ps", "--all", "--quiet", "--filter", f"label={LABEL}={dead}").stdout
 
 
 def test_two_saved_images_are_compared_without_an_engine(
