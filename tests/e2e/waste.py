@@ -112,13 +112,12 @@ def waste_of_image(tag: str, base: str = "") -> Waste:
 
 @cache
 def layers_of(tag: str) -> int:
-    """Return how many layers an image has."""
-    told = subprocess.run(
-        ["docker", "image", "inspect", "--format", "{{len .RootFS.Layers}}", tag],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    """Return how many layers an image has; BuildKit may have built on it without keeping it."""
+    look = ["docker", "image", "inspect", "--format", "{{len .RootFS.Layers}}", tag]
+    told = subprocess.run(look, check=False, capture_output=True, text=True)
+    if told.returncode:
+        subprocess.run(["docker", "pull", "--quiet", tag], check=True, timeout=BUILD_SECONDS)
+        told = subprocess.run(look, check=True, capture_output=True, text=True)
     return int(told.stdout)
 
 
