@@ -13,7 +13,7 @@ READY := $(VENV)/.installed
 DEMO := fixtures/split-stages/python/flask-single-stage/context
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test e2e check bench figures clean
+.PHONY: help venv demo test e2e check bench fuzz figures clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -57,6 +57,9 @@ bench: $(READY)
 
 figures: $(READY)
 	$(BIN)/python bench/figures.py $(ARGS)
+
+fuzz: $(READY)
+	$(BIN)/python bench/fuzz.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo

@@ -300,16 +300,17 @@ class Fact:
     destination: str | None = None
     """For COPY and ADD: the absolute destination."""
     from_stage: str | None = None
+    effects: tuple[Effect, ...] = field(init=False, repr=False, compare=False)
+    """The effects of all its commands, in order."""
+
+    def __post_init__(self) -> None:
+        effects = tuple(effect for item in self.items for effect in item.effects)
+        object.__setattr__(self, "effects", effects)
 
     @property
     def keyword(self) -> str:
         """The instruction's keyword in upper case."""
         return self.instruction.keyword
-
-    @property
-    def effects(self) -> tuple[Effect, ...]:
-        """The effects of all its commands, in order."""
-        return tuple(effect for item in self.items for effect in item.effects)
 
     @property
     def role(self) -> Role:
