@@ -147,6 +147,12 @@ def test_hostile_file_is_one_line_and_exit_code_2(files: MakeFiles, run_cli: Run
     assert (folder / "project/Dockerfile").read_text() == fakes.PYTHON
 
 
+def test_control_characters_of_a_file_do_not_reach_the_terminal(files: MakeFiles, run_cli: RunCli) -> None:
+    files({"Dockerfile": fakes.NGINX, "msrefactor.toml": '[base-images]\n"a/\\u001b[2Jb" = 1'})
+    told = "msrefactor.toml:1:1: a/\\x1b[2Jb is a number; it has to be the name of an image\n"
+    assert run_cli().err == told
+
+
 def test_link_inside_of_the_project_is_followed(files: MakeFiles, run_cli: RunCli) -> None:
     folder = files({".git/HEAD": "", "rules.toml": 'ignore = ["name-stage"]', "a/Dockerfile": fakes.PYTHON})
     (folder / "a/msrefactor.toml").symlink_to("../rules.toml")

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import pytest
 
 from conftest import REPOSITORY, git_apply
+from guard import watched
 from msrefactor.diff import unified_diff
 from msrefactor.model import REFUSALS, Changed, Outcome, Refused, Result, Settings, Suggested, Unchanged
 from msrefactor.parse import parse
@@ -165,7 +166,9 @@ def expectation(case: Case, result: Result) -> dict[str, bytes]:
 def test_fixture(case: Case, context: Path, snapshot: Snapshot) -> None:
     file = context / case.dockerfile
     data = file.read_bytes()
-    result = case.refactor()
+    with watched(context) as seen:
+        result = case.refactor()
+    assert seen == []
     assert file.read_bytes() == data
     assert result.internal_error is None
     assert (result.error is not None) == (case.outcome == "error"), result.error

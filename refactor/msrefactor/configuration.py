@@ -24,6 +24,7 @@ from msrefactor.configuration_keys import (
     shown_value,
 )
 from msrefactor.context import BuildContext, folders_above
+from msrefactor.manifests import has_deep_key
 from msrefactor.model import Settings
 from msrefactor.patterns import IgnoreRules
 
@@ -190,9 +191,11 @@ def _read(
     is_shared = file.name == "pyproject.toml"
     if is_shared and not must_count and "msrefactor" not in text:
         return None
+    place = Place(shown_path(file), text)
+    if has_deep_key(text):
+        raise place.fault((), "has a key of more than 100 parts")
     import tomllib
 
-    place = Place(shown_path(file), text)
     try:
         table: Any = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -13,8 +13,8 @@ from msrefactor.patterns import IgnoreRules, parse_ignore_file
 
 RUNTIMES = ("smallest", "distroless", "slim")
 
-_MAX_LINES = 3000
-"""A configuration with more lines than this has its faults told without their lines."""
+_MAX_ATTEMPTS = 300
+"""How often a part of the file is parsed to find the line of a fault; after that the line isn't told."""
 
 _TRANSFORMS, _UNSAFE, _RUNTIME, _TEXTS, _VERSION, _IMAGES, _OVERRIDES = range(7)
 
@@ -55,22 +55,23 @@ class Place:
 
     def _find(self, path: tuple[str | int, ...], value: str) -> tuple[int, int]:
         """Return line and column: of the first statement after which the parser knows the path."""
-        lines = self.text.split("\n")
-        if not path or len(lines) > _MAX_LINES:
-            return 1, 1
         import tomllib
 
-        start = 0  # where the statement begins that isn't complete yet
-        for end in range(1, len(lines) + 1):
-            try:
-                known: Any = tomllib.loads("\n".join(lines[:end]))
-            except (ValueError, RecursionError):
-                continue
-            if _has(known, path):
-                while start < end - 1 and (not lines[start].strip() or lines[start].lstrip().startswith("#")):
-                    start += 1
-                return self._column(lines, start, end, str(path[-1]), value)
-            start = end
+        lines = self.text.split("\n")
+        word = path[-1] if path and isinstance(path[-1], str) else "[["
+        attempts = 0
+        for start in (number for number, line in enumerate(lines) if path and word in line):
+            for end in range(start + 1, len(lines) + 1):
+                attempts += 1
+                if attempts > _MAX_ATTEMPTS:
+                    return 1, 1
+                try:
+                    known: Any = tomllib.loads("\n".join(lines[:end]))
+                except (ValueError, RecursionError):
+                    continue
+                if _has(known, path):
+                    return self._column(lines, start, end, word, value)
+                break
         return 1, 1
 
     def _column(self, lines: list[str], start: int, end: int, key: str, value: str) -> tuple[int, int]:

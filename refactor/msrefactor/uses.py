@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msrefactor.context import KEEPING_FOLDERS
+from msrefactor.manifests import json_value
 from msrefactor.model import Evidence
 from msrefactor.walk import is_dockerfile_name
 
@@ -691,16 +692,11 @@ def _of_procfiles(place: _Place) -> Iterator[Use]:
 
 def _of_dev_containers(place: _Place) -> Iterator[Use]:
     """Yield that people work in the container, and what is run there, if a dev container builds this file."""
-    import json
-
     from msrefactor.compose import inside
 
     for file in place.named(_is_dev_container):
         text = place.text(file)
-        try:
-            settings = json.loads(without_comments(text))
-        except (ValueError, RecursionError):
-            continue
+        settings = json_value(without_comments(text))
         if not isinstance(settings, dict):
             continue
         build = settings.get("build")

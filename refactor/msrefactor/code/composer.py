@@ -5,10 +5,11 @@ Source: getcomposer.org "The composer.json schema", "Scripts".
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from msrefactor.manifests import json_value
 
 EVENTS = frozenset(
     "pre-install-cmd post-install-cmd pre-update-cmd post-update-cmd pre-autoload-dump post-autoload-dump "
@@ -72,10 +73,7 @@ def read_composer_lock(text: str) -> tuple[str, ...] | None:
 
 
 def _document(text: str) -> dict[str, Any] | None:
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    document = json_value(text)
     return document if isinstance(document, dict) else None
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from msrefactor.code.needs import SourceReader
+from msrefactor.manifests import xml_root
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -173,14 +174,7 @@ def solution_projects(reader: SourceReader, path: str) -> tuple[str, ...] | None
 
 def _xml(text: str | None) -> Element | None:
     """Return the root of an XML text; None for what isn't one, or declares entities."""
-    from xml.etree import ElementTree
-
-    if text is None or "<!DOCTYPE" in text or "<!ENTITY" in text:
-        return None
-    try:
-        return ElementTree.fromstring(text.lstrip("\ufeff").strip())  # noqa: S314 - no entities, and size-capped
-    except ElementTree.ParseError:
-        return None
+    return None if text is None else xml_root(text)
 
 
 def _tag(element: Element) -> str:

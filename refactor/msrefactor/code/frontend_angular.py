@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from msrefactor.code.frontend import FrontendBuild, Pages, Project, Unclear, url_path
 from msrefactor.code.node_package import plain_json
+from msrefactor.manifests import json_value
 from msrefactor.model import Evidence
 
 _NAMES = ("angular.json", ".angular.json", "workspace.json")
@@ -74,10 +74,7 @@ def workspace(project: Project) -> Workspace | None:
         text = project.context.read_text(path)
         if text is None:
             continue
-        try:
-            document = json.loads(plain_json(text.removeprefix("\ufeff")))
-        except (ValueError, RecursionError):
-            return None
+        document = json_value(plain_json(text.removeprefix("\ufeff")))
         return Workspace(path, text, document) if isinstance(document, dict) else None
     return None
 

@@ -8,7 +8,6 @@ convention plugins in buildSrc. Sources: docs.gradle.org "Settings File Basics",
 from __future__ import annotations
 
 import posixpath
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +22,7 @@ from msrefactor.code.gradle_statements import (
     task_type,
 )
 from msrefactor.code.tokens import arguments, is_mark
+from msrefactor.manifests import toml_table
 
 _SHORT = {
     "kotlin": "org.jetbrains.kotlin.jvm",
@@ -281,10 +281,7 @@ def _properties(text: str) -> dict[str, str]:
 
 def _catalog(text: str) -> dict[str, tuple[str, str]]:
     """Return the plugins of a version catalog by their accessor, each with its id and version."""
-    try:
-        content: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return {}
+    content = toml_table(text) or {}
     versions = content.get("versions")
     known: dict[str, Any] = versions if isinstance(versions, dict) else {}
     found: dict[str, tuple[str, str]] = {}

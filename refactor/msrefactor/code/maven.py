@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
+from msrefactor.manifests import xml_root
+
 Reader = Callable[[str], str | None]
 """Returns the text of a file, None when it can't be had."""
 _MAX_PARENTS = 8
@@ -59,11 +61,8 @@ class Pom:
 
 def read_pom(text: str) -> Pom | None:
     """Return what a pom.xml says; None when it isn't one."""
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        return None
-    try:
-        root = ElementTree.fromstring(text)  # noqa: S314 - no document type, so no entities
-    except (ElementTree.ParseError, ValueError):
+    root = xml_root(text)
+    if root is None:
         return None
     _without_namespaces(root)
     if root.tag != "project":

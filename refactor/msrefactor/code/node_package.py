@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import cast
 
 from msrefactor.code.needs import SourceReader
+from msrefactor.manifests import json_value, yaml_value
 
 LOCK_FILES: Mapping[str, str] = MappingProxyType(
     {
@@ -244,12 +245,7 @@ def plain_json(text: str) -> str:
 
 
 def _json_object(text: str) -> dict[str, object] | None:
-    import json
-
-    try:
-        document = json.loads(text.removeprefix("\ufeff"))
-    except (ValueError, RecursionError):
-        return None
+    document = json_value(text)
     return cast(dict[str, object], document) if isinstance(document, dict) else None
 
 
@@ -257,12 +253,7 @@ def _pnpm_members(context: SourceReader, directory: str) -> tuple[str, ...]:
     text = context.read_text(posixpath.normpath(posixpath.join(directory, "pnpm-workspace.yaml")))
     if text is None:
         return ()
-    import yaml
-
-    try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError):
-        return ()
+    document = yaml_value(text)
     return _texts(document.get("packages")) if isinstance(document, dict) else ()
 
 

@@ -15,6 +15,7 @@ from msrefactor.code.markers import is_never_on_linux, normalised, requirement
 from msrefactor.code.needs import CONTEXT_MARK, SourceReader
 from msrefactor.code.python_values import UNKNOWN, Source, Value, walk
 from msrefactor.code.statements import statements
+from msrefactor.manifests import toml_table
 
 if TYPE_CHECKING:
     import libcst as cst
@@ -147,11 +148,8 @@ def _table(value: object, *keys: str) -> Mapping[str, object]:
 
 
 def _read_pyproject(draft: _Draft, text: str) -> None:
-    import tomllib
-
-    try:
-        document = tomllib.loads(text)
-    except (ValueError, RecursionError):
+    document = toml_table(text)
+    if document is None:
         draft.unknown.setdefault("pyproject.toml")
         return
     build = _table(document, "build-system")

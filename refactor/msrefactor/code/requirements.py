@@ -14,6 +14,7 @@ from typing import cast
 
 from msrefactor.code.markers import is_never_on_linux, normalised, requirement
 from msrefactor.code.needs import SourceReader, excerpt
+from msrefactor.manifests import json_value, toml_table
 from msrefactor.model import Evidence
 
 LOCK_FILES = ("poetry.lock", "uv.lock", "pdm.lock", "Pipfile.lock")
@@ -283,11 +284,8 @@ def read_lock(context: SourceReader, path: str) -> Requirements:
 
 
 def _toml_lock(path: str, text: str) -> Requirements | None:
-    import tomllib
-
-    try:
-        document = tomllib.loads(text)
-    except (ValueError, RecursionError):
+    document = toml_table(text)
+    if document is None:
         return None
     packages = document.get("package", [])
     if not isinstance(packages, list):
@@ -347,12 +345,7 @@ def _lines_of_tables(text: str) -> list[int]:
 
 
 def _pipfile_lock(path: str, text: str) -> Requirements | None:
-    import json
-
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    document = json_value(text)
     if not isinstance(document, dict):
         return None
     lines: dict[str, int] = {}

@@ -26,12 +26,22 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
+_MAX_DEPTH = 100
 _BEFORE_SLASHY = frozenset("( , = ~ [ : ==".split())
 
 
 def code_of(text: str, language: str) -> Code:
-    """Return a script's tokens, line ends among them; `language` is `groovy`, `kotlin` or `scala`."""
-    return Code(_tokens(text, language))
+    """Return a script's tokens, line ends among them; `language` is `groovy`, `kotlin` or `scala`.
+
+    Nothing of a script whose brackets nest deeper than any real one's: no build tool would take it.
+    """
+    code = Code(_tokens(text, language))
+    depth = deepest = 0
+    for token in code:
+        if token.kind == "mark":
+            depth += (token.text in "([{") - (token.text in ")]}")
+            deepest = max(deepest, depth)
+    return code if deepest <= _MAX_DEPTH else Code(())
 
 
 def _tokens(text: str, language: str) -> Iterator[Token]:

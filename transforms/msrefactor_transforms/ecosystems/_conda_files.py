@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from msrefactor.facts import Scope
+from msrefactor.manifests import yaml_value
 from msrefactor.model import Evidence
 
 
@@ -58,12 +59,7 @@ def _of_list(text: str, source: str) -> Environment:
 
 
 def _of_yaml(text: str, source: str) -> Environment:
-    import yaml
-
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return UNREADABLE
+    data = yaml_value(text)
     if not isinstance(data, dict):
         return UNREADABLE
     if isinstance(data.get("package"), list):

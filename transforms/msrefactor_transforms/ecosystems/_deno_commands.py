@@ -15,6 +15,7 @@ from msrefactor import shell
 from msrefactor.code.node_package import plain_json
 from msrefactor.commands import operands, option_value
 from msrefactor.facts import Effect, Role, Scope
+from msrefactor.manifests import json_value
 from msrefactor.shell import Command
 from msrefactor_transforms.ecosystems._node_projects import GLOBAL_PACKAGES
 from msrefactor_transforms.ecosystems._plain_program import PlainBuild, made, unclear
@@ -166,19 +167,14 @@ def _task(words: Sequence[str | None], scope: Scope) -> Effect | None:
 
 def tasks_at(folder: str, scope: Scope) -> Mapping[str, str]:
     """Return the tasks of deno.json and the scripts of package.json in a folder of the image."""
-    import json
-
     found: dict[str, str] = {}
     for name, key in (("package.json", "scripts"), ("deno.jsonc", "tasks"), ("deno.json", "tasks")):
-        try:
-            document = json.loads(plain_json(scope.read(posixpath.join(folder, name)) or "{}"))
-            tasks = document.get(key, {})
-            for task, said in tasks.items():
-                text = said.get("command") if isinstance(said, dict) else said
-                if isinstance(text, str):
-                    found[task] = text
-        except (ValueError, AttributeError, RecursionError):
-            continue
+        document = json_value(plain_json(scope.read(posixpath.join(folder, name)) or "{}"))
+        tasks = document.get(key) if isinstance(document, dict) else None
+        for task, said in tasks.items() if isinstance(tasks, dict) else ():
+            text = said.get("command") if isinstance(said, dict) else said
+            if isinstance(text, str):
+                found[task] = text
     return found
 
 

@@ -11,6 +11,7 @@ from msrefactor import shell
 from msrefactor.code.node_package import NodePackage
 from msrefactor.code.shell import starts_in
 from msrefactor.facts import Dependencies, Scope, is_under
+from msrefactor.manifests import yaml_value
 from msrefactor.model import Refused
 from msrefactor_transforms.ecosystems._node_projects import HOOKS, modules_of, package_at
 
@@ -254,14 +255,9 @@ def _of_berry(
     package: NodePackage, root: str, scope: Scope, reads: list[str], writes: list[str]
 ) -> Refused | None:
     """Add what yarn 2 and later read and write beside the manifests."""
-    import yaml
-
     folder = posixpath.join(root, ".yarn")
     text = scope.read(posixpath.join(root, ".yarnrc.yml"))
-    try:
-        settings = yaml.safe_load(text) if text is not None else {}
-    except (yaml.YAMLError, RecursionError, ValueError):
-        settings = None
+    settings = yaml_value(text) if text is not None else None
     if settings is None:
         settings = {}
     if not isinstance(settings, dict):

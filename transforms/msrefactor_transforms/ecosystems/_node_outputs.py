@@ -7,7 +7,6 @@ Angular (`outputPath`, `dist/<project>` from version 17 on) and Laravel's Vite p
 from __future__ import annotations
 
 import itertools
-import json
 import posixpath
 from collections.abc import Sequence
 
@@ -17,6 +16,7 @@ from msrefactor.code.node_package import NodePackage, read_tsconfig
 from msrefactor.code.tokens import Token
 from msrefactor.commands import option_value
 from msrefactor.facts import Scope
+from msrefactor.manifests import json_value
 
 _WRITE_NOTHING = frozenset(
     "rimraf rm del-cli shx npm yarn pnpm bun npx bunx cross-env env-cmd dotenv run-s run-p npm-run-all "
@@ -158,7 +158,7 @@ def _angular(words: Sequence[str], folder: str, scope: Scope) -> str | None:
     if given is not None:
         return given
     try:
-        document = json.loads(scope.read(posixpath.join(folder, "angular.json")) or "")
+        document = json_value(scope.read(posixpath.join(folder, "angular.json")) or "")
         projects = document["projects"]
         named = [word for word in words[2:] if not word.startswith("-") and word in projects]
         name = named[0] if named else document.get("defaultProject") or next(iter(projects))

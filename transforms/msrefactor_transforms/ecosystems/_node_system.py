@@ -10,6 +10,7 @@ from msrefactor.code.node_package import NodePackage
 from msrefactor.commands import PackageCall
 from msrefactor.facts import StageFacts
 from msrefactor.knowledge import packages as knowledge
+from msrefactor.manifests import json_value
 from msrefactor.model import View
 from msrefactor_transforms.ecosystems._node_projects import is_test, without_version
 
@@ -33,11 +34,8 @@ def installed_packages(view: View, packages: Sequence[NodePackage]) -> Mapping[s
 
 
 def _locked_by_npm(text: str) -> Iterator[str]:
-    import json
-
-    try:
-        document = json.loads(text)
-    except ValueError:
+    document = json_value(text)
+    if not isinstance(document, dict):
         return
     for path, entry in (document.get("packages") or {}).items():
         if path and isinstance(entry, dict) and not entry.get("dev"):

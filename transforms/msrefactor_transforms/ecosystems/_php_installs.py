@@ -5,12 +5,12 @@ Sources: getcomposer.org "Command-line interface", "The composer.json schema", "
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Sequence
 
 from msrefactor.code.composer import ComposerProject
 from msrefactor.facts import Dependencies, Scope
+from msrefactor.manifests import json_value
 from msrefactor.model import Refused
 
 _OPTIMIZING = frozenset({"-o", "-a", "--optimize-autoloader", "--classmap-authoritative"})
@@ -36,10 +36,7 @@ def _obstacle(
     argv: Sequence[str | None], folder: str, project: ComposerProject | None, scope: Scope
 ) -> Refused | None:
     text = scope.read(posixpath.join(folder, "composer.json"))
-    try:
-        document = json.loads(text or "")
-    except (ValueError, RecursionError):
-        document = None
+    document = json_value(text or "")
     if project is None or not isinstance(document, dict) or "COMPOSER" in scope.variables:
         return Refused("install-mode", f"no composer.json that is understood is found in {folder}")
     if "require" in argv or "remove" in argv:

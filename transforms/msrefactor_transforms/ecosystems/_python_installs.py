@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from msrefactor.facts import Dependencies, Scope, is_under
+from msrefactor.manifests import toml_table
 from msrefactor.model import Refused
 
 _ARCHIVES = (".whl", ".tar.gz", ".tgz", ".tar.bz2", ".zip")
@@ -70,13 +71,8 @@ def _asks_version_control(folder: str, scope: Scope) -> bool:
 
 def _document(path: str, scope: Scope) -> Mapping[str, Any] | None:
     """Return a TOML file of the context, None where there is none or it isn't understood."""
-    import tomllib
-
     text = scope.read(path)
-    try:
-        return tomllib.loads(text) if text is not None else None
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return None
+    return toml_table(text) if text is not None else None
 
 
 def _table(value: object, *keys: str) -> Mapping[str, Any]:

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msrefactor.facts import Dependencies, Scope
+from msrefactor.manifests import toml_table
 from msrefactor.model import Refused
-from msrefactor_transforms.ecosystems._rust_manifests import configuration, project_of, toml_of
+from msrefactor_transforms.ecosystems._rust_manifests import configuration, project_of
 
 _DEPENDENCIES = frozenset("dependencies dev-dependencies build-dependencies dev_dependencies".split())
 _TOOLCHAIN = ("rust-toolchain", "rust-toolchain.toml", ".cargo/config", ".cargo/config.toml")
@@ -36,7 +37,7 @@ def of_fetch(folder: str, home: str, scope: Scope) -> Dependencies:
         if path in manifests:
             continue
         manifests[path] = None
-        data = toml_of(scope.read(path) or "")
+        data = toml_table(scope.read(path) or "")
         if not data:
             return _unread(f"{path} isn't in the build context, or isn't understood")
         if "package" in data and not _names_targets(data):

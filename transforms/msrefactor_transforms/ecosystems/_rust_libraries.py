@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from msrefactor.facts import StageFacts
+from msrefactor.manifests import toml_table
 from msrefactor.model import Evidence, Refused
 from msrefactor_transforms.ecosystems._rust_commands import CargoBuild
-from msrefactor_transforms.ecosystems._rust_manifests import Package, toml_of
+from msrefactor_transforms.ecosystems._rust_manifests import Package
 from msrefactor_transforms.knowledge.native import rust_native, rust_plain
 from msrefactor_transforms.splitting.packages import bare_name
 from msrefactor_transforms.splitting.plan import RuntimePackage
@@ -115,7 +116,7 @@ def crates_of(facts: StageFacts, builds: Sequence[CargoBuild], packages: Sequenc
         # a lock that isn't copied still tells which crates the project resolves to
         path = posixpath.join(posixpath.dirname(origin), "Cargo.lock")
         text = scope.context.read_text(path)
-        data = toml_of(text) if text is not None else None
+        data = toml_table(text) if text is not None else None
         if data is not None and text is not None:
             return _locked(path, text, data, _built_in(packages))
     named = frozenset(crate for package in packages for crate in package.crates)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import fnmatch
 import posixpath
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from msrefactor.facts import Scope
+from msrefactor.manifests import toml_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +148,7 @@ def _workspace_above(scope: Scope, folder: str) -> tuple[str, Mapping[str, Any]]
 
 def _manifest(scope: Scope, folder: str) -> Mapping[str, Any] | None:
     text = scope.read(posixpath.join(folder, "Cargo.toml"))
-    return toml_of(text) if text is not None else None
-
-
-def toml_of(text: str) -> Mapping[str, Any] | None:
-    """Return a TOML file's table; None when it isn't one."""
-    try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return None
+    return toml_table(text) if text is not None else None
 
 
 def _read(scope: Scope, folder: str, workspace: Mapping[str, Any]) -> Package | None:
@@ -272,7 +264,7 @@ def configuration(scope: Scope, folder: str) -> list[tuple[str, Mapping[str, Any
     while True:
         for name in (".cargo/config", ".cargo/config.toml"):
             text = scope.read(posixpath.join(folder, name))
-            table = toml_of(text) if text is not None else None
+            table = toml_table(text) if text is not None else None
             if table is not None:
                 found.append((folder, table))
                 break

@@ -6,7 +6,6 @@ vite 5 and 6 (`packages/vite/src/node/cli.ts`).
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from typing import Any
 
 from msrefactor.commands import PackageCall
 from msrefactor.facts import StageFacts, is_under
+from msrefactor.manifests import json_value
 from msrefactor.model import Refused
 from msrefactor_transforms.ecosystems._node_projects import package_at
 from msrefactor_transforms.ecosystems._static_docusaurus import docusaurus
@@ -290,10 +290,7 @@ def _with_configuration(
                 break
     if text is None or path is None:
         return server
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        document = None
+    document = json_value(text)
     if not isinstance(document, dict):
         return _refused(launch, f"{path}, which serve reads, isn't understood")
     return _told(launch, server, document, posixpath.basename(path))

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from msrefactor.contract import evidence_of
 from msrefactor.facts import Effect, Scope, StageFacts
+from msrefactor.manifests import yaml_value
 from msrefactor.model import Refused, View
 from msrefactor.shell import Command
 from msrefactor_transforms.ecosystems._plain_program import (
@@ -97,12 +98,7 @@ def _program(words: Sequence[str], scope: Scope) -> Effect:
 
 
 def _targets(words: Sequence[str], scope: Scope) -> Effect:
-    import yaml
-
-    try:
-        data = yaml.safe_load(text_of(scope, "shard.yml"))
-    except yaml.YAMLError:
-        data = None
+    data = yaml_value(text_of(scope, "shard.yml"))
     listed = data.get("targets") if isinstance(data, dict) else None
     if not isinstance(listed, dict) or not listed:
         return unclear("shards", "shard.yml names no targets", scope)

@@ -15,6 +15,7 @@ from msrefactor.facts import Effect, Fact, StageFacts
 from msrefactor.installers import ToolInstall
 from msrefactor.knowledge.images import describe
 from msrefactor.knowledge.packages import lost_commands
+from msrefactor.manifests import json_value
 from msrefactor.model import Evidence, Refused, View
 from msrefactor_transforms.cleaning.layers import is_mounted
 from msrefactor_transforms.ecosystems._deno_commands import (
@@ -139,8 +140,6 @@ def _never_kept(facts: StageFacts) -> frozenset[str]:
 
 def _packages_of_npm(view: View, facts: StageFacts) -> tuple[str, ...]:
     """Return the names of npm's packages in deno.json, deno.lock and package.json, wherever they are."""
-    import json
-
     from msrefactor.code.node_package import plain_json
 
     found: dict[str, None] = {}
@@ -148,10 +147,7 @@ def _packages_of_npm(view: View, facts: StageFacts) -> tuple[str, ...]:
         base = posixpath.basename(file)
         if base not in ("deno.json", "deno.jsonc", "deno.lock", "package.json") or "node_modules/" in file:
             continue
-        try:
-            document = json.loads(plain_json(view.context.read_text(file) or "{}"))
-        except (ValueError, RecursionError):
-            continue
+        document = json_value(plain_json(view.context.read_text(file) or "{}"))
         for name in _named(document):
             found.setdefault(name)
     return tuple(found)

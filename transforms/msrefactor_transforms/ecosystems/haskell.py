@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 
 from msrefactor.facts import Effect, Scope, StageFacts
+from msrefactor.manifests import yaml_value
 from msrefactor.model import Refused, View
 from msrefactor.shell import Command
 from msrefactor_transforms.ecosystems._plain_program import (
@@ -198,12 +199,7 @@ def executables(scope: Scope) -> tuple[str, ...]:
 def _of_package(text: str) -> tuple[str, ...]:
     if not text:
         return ()
-    import yaml
-
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return ()
+    data = yaml_value(text)
     if not isinstance(data, dict):
         return ()
     listed = data.get("executables")

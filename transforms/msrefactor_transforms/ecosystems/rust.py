@@ -12,6 +12,7 @@ from msrefactor.code.needs import EMPTY, CodeNeeds, merged_needs
 from msrefactor.code.rust import rust_needs_of
 from msrefactor.contract import evidence_of
 from msrefactor.facts import Effect, Fact, Scope, StageFacts, is_under
+from msrefactor.manifests import toml_table
 from msrefactor.model import Evidence, Refused, View
 from msrefactor_transforms.ecosystems._rust_commands import TOOLCHAINS, CargoBuild, cargo_home, interpret
 from msrefactor_transforms.ecosystems._rust_libraries import (
@@ -21,7 +22,7 @@ from msrefactor_transforms.ecosystems._rust_libraries import (
     crates_of,
     libraries,
 )
-from msrefactor_transforms.ecosystems._rust_manifests import Package, toml_of
+from msrefactor_transforms.ecosystems._rust_manifests import Package
 from msrefactor_transforms.splitting.compiled import Binary, Program, plan_of, started_while_compiling
 from msrefactor_transforms.splitting.needs import wanted
 from msrefactor_transforms.splitting.opened import Opened, SourceKind
@@ -171,7 +172,7 @@ def _files_of_tools(
     text = scope.read(scope.path("diesel.toml")) if "diesel" in started else None
     if text is not None:
         names.append("diesel.toml")
-        table = (toml_of(text) or {}).get("print_schema")
+        table = (toml_table(text) or {}).get("print_schema")
         schema = table.get("file") if isinstance(table, dict) else None
         names.extend([schema] if isinstance(schema, str) else [])
     paths = [scope.path(name) for name in names]

@@ -94,9 +94,22 @@ def _git_rules(context: BuildContext) -> GitIgnoreSpec:
         lines: list[str] = []
         for reader in (context.project, context):
             lines.extend((reader.read_text(".gitignore") or "").splitlines())
-        return GitIgnoreSpec.from_lines(lines)
+        return GitIgnoreSpec.from_lines(filter(_is_pattern, lines))
 
     return context.remembered("git-ignore", made)
+
+
+def _is_pattern(line: str) -> bool:
+    """Whether git's rules give the line a meaning; longer than a path, or full of stars, we see none."""
+    from pathspec import GitIgnoreSpec
+
+    if len(line) > 4096 or line.count("*") > 20:
+        return False
+    try:
+        GitIgnoreSpec.from_lines((line,))
+    except ValueError:
+        return False
+    return True
 
 
 def git_reader(every: tuple[Reader, ...], context: BuildContext) -> Evidence | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from msrefactor.code.needs import SourceReader
 from msrefactor.code.node_package import NodePackage, plain_json
 from msrefactor.knowledge.tables import lines
+from msrefactor.manifests import json_value
 
 
 @functools.cache
@@ -39,10 +40,8 @@ def reads_nothing_beside_itself(reader: SourceReader, package: NodePackage) -> b
 
 def _locked(text: str) -> Mapping[str, tuple[str, ...]] | None:
     """Return the packages of a bun.lock, each with those that it depends on and that are there."""
-    import json
-
     try:
-        packages = json.loads(plain_json(text))["packages"]
+        packages = json_value(plain_json(text))["packages"]
         found = {name: entry[2] for name, entry in packages.items() if len(entry) > 2}
         return {
             name: tuple(
@@ -54,5 +53,5 @@ def _locked(text: str) -> Mapping[str, tuple[str, ...]] | None:
             for name, said in found.items()
             if isinstance(said, dict)
         }
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (KeyError, TypeError, AttributeError):
         return None
