@@ -42,7 +42,7 @@ def man_page() -> str:
     for paragraph in about:
         lines += [_roff(paragraph), ".PP"]
     lines[-1] = ".SH OPTIONS"
-    for parameter in command.params:
+    for parameter in command.get_params(click.Context(command)):
         if isinstance(parameter, click.Option):
             lines += [".TP", f"\\fB{_roff(_option(parameter))}\\fR", _roff(parameter.help or "")]
     for block in (command.epilog or "").replace("\b\n", "").strip().split("\n\n"):

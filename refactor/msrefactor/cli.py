@@ -14,7 +14,6 @@ import click
 
 from msrefactor import __version__
 from msrefactor.console import Output, Signals, Stopped, say, silence
-from msrefactor.errors import BadConfiguration
 from msrefactor.verify_options import (
     SectionedCommand,
     images_wanted,
@@ -206,7 +205,8 @@ def command(
 
     from msrefactor.configuration import Configurations, Wanted
     from msrefactor.configuration_keys import version_fault
-    from msrefactor.explain import transform_list
+    from msrefactor.errors import BadConfiguration
+    from msrefactor.explain import printable, transform_list
     from msrefactor.pipeline import transforms
     from msrefactor.run import Run, as_filter, over_files
 
@@ -234,13 +234,6 @@ def command(
         suggestions=explain,
         pragmas=not no_pragmas,
     )
-    configurations = Configurations(
-        [transform.name for transform in every],
-        wanted,
-        file=Path(config_file) if config_file is not None else None,
-        is_isolated=isolated,
-        excludes_named=force_exclude,
-    )
     context = Path(context_folder) if context_folder is not None else None
     is_dry = write and not is_filter and os.environ.get("DRY_RUN", "").lower() in {"true", "1", "yes"}
     if is_dry and not quiet:
@@ -257,14 +250,25 @@ def command(
     run.jobs = run_jobs
     run.report = Path(run_report) if run_report is not None else None
     is_question = diff or check or not (write or is_filter)
-    if is_filter:
-        as_filter(run, configurations, stdin_filename, context)
-    elif plan is None:
-        over_files(run, configurations, paths or (".",), context)
-    else:
-        from msrefactor.verification.start import verify_files
+    try:
+        configurations = Configurations(
+            [transform.name for transform in every],
+            wanted,
+            file=Path(config_file) if config_file is not None else None,
+            is_isolated=isolated,
+            excludes_named=force_exclude,
+        )
+        if is_filter:
+            as_filter(run, configurations, stdin_filename, context)
+        elif plan is None:
+            over_files(run, configurations, paths or (".",), context)
+        else:
+            from msrefactor.verification.start import verify_files
 
-        verify_files(run, configurations, paths or (".",), context, plan)
+            verify_files(run, configurations, paths or (".",), context, plan)
+    except BadConfiguration as error:  # found before the first file is touched
+        say(printable(str(error)))
+        return USAGE
     if run.internal:
         return _ending(output, INTERNAL)
     if run.failed or run.is_report_lost or (strict and run.has_refusal):
@@ -304,9 +308,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except BadConfiguration as error:  # a configuration that can't be obeyed; nothing was touched
-        say(str(error))
-        return USAGE
     except OSError as error:  # click's own output: --help, --version
         silence(sys.stdout)
         say(f"msrefactor: {error}")

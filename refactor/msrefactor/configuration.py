@@ -75,7 +75,7 @@ class Configuration:
             suggestions=wanted.suggestions,
             base_images=tuple(self.values.get("base-images", {}).items()),
             pragmas=wanted.pragmas,
-            origins=(*origins, *wanted.origins()),
+            origins=(*origins, *wanted.origins()) if self.file is not None else (),
         )
 
 
