@@ -32,7 +32,7 @@ def main() -> int:
     arguments = [*lines(given["OPTIONS"]), "--", *(lines(given["PATHS"]) or ["."])]
     asked = run(python, "--diff", *arguments)
     listed = run(python, "--check", "-q", *arguments)
-    sys.stderr.write(asked.stderr)
+    tell(asked.stderr)
     patch = Path(os.environ.get("RUNNER_TEMP") or tempfile.gettempdir()) / "msrefactor.patch"
     patch.write_text(asked.stdout, encoding="utf-8", errors="surrogateescape")
     is_changed = bool(asked.stdout)
@@ -45,9 +45,15 @@ def main() -> int:
         return asked.returncode
     if is_written:
         written = run(python, "--write", *arguments)
-        sys.stderr.write(written.stderr)
+        tell(written.stderr)
         return written.returncode
     return 1 if is_changed and fails else 0
+
+
+def tell(text: str) -> None:
+    """Show what msrefactor said; behind a bar, a file's name can't be a command for the runner."""
+    for line in text.splitlines():
+        print(f"| {line}", file=sys.stderr)
 
 
 def is_set(name: str) -> bool:
