@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from msrefactor.facts import Effect, Role, Scope
 from msrefactor.model import Refused
 from msrefactor.shell import Command
-from msrefactor_transforms.ecosystems._rust_installs import of_fetch
+from msrefactor_transforms.ecosystems._rust_installs import of_fetch, toolchain_files
 from msrefactor_transforms.ecosystems._rust_manifests import (
     Package,
     Project,
@@ -97,7 +97,9 @@ def interpret(command: Command, argv: Sequence[str | None], scope: Scope) -> Eff
         return None
     tool = posixpath.basename(name)
     if tool == "rustup":
-        return Effect(Role.BUILD, tool=tool, reads_only=True, why="prepares the toolchain")
+        return Effect(
+            Role.BUILD, tool=tool, reads=toolchain_files(scope), reads_only=True, why="prepares the toolchain"
+        )  # fmt: skip
     if tool == "rustc":
         return _rustc(argv[1:], scope)
     if tool in ("strip", "upx") and scope.base.family in TOOLCHAINS:

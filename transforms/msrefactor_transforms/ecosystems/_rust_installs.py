@@ -99,3 +99,10 @@ def _settings(folder: str, scope: Scope) -> Iterator[str]:
         if folder == "/":
             return
         folder = posixpath.dirname(folder)
+
+
+def toolchain_files(scope: Scope) -> tuple[str, ...]:
+    """Return the files of the application that say which toolchain rustup works on ("Overrides")."""
+    return tuple(
+        path for path in _settings(scope.cwd, scope) if "rust-toolchain" in path and scope.is_file(path)
+    )
