@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import platform
 import secrets
 import shutil
@@ -74,6 +75,7 @@ def main() -> int:
             if options.only not in case_name or (case_name in data["rows"] and not options.again):
                 continue
             data["rows"][case_name] = row = measured(engine, case)
+            row["load"] = round(os.getloadavg()[0], 1)
             row["date"] = datetime.datetime.now(datetime.UTC).date().isoformat()
             print(f"{case_name}: {row}", file=sys.stderr)
             write(data)
@@ -164,6 +166,11 @@ def page(data: Mapping[str, Any]) -> Iterator[str]:
     yield f"{len(rows)} of {data.get('marked', 0)} marked fixtures are measured, {failed} failed."
     yield "The base images are laid out as the official ones, from Debian's packages. Sizes are the engine's."
     yield "A rebuild is the median of three after one source file was touched."
+    loads = [row["load"] for row in rows.values() if "load" in row]
+    if loads:
+        yield f"The machine's load was {min(loads)} to {max(loads)} meanwhile."
+    if data.get("note"):
+        yield data["note"]
     yield ""
     if good:
         sizes = [_median([row[side] for row in good]) for side in ("before", "after")]
