@@ -360,9 +360,13 @@ def _needs(before: View, new: Dockerfile, outcome: Changed) -> Iterable[str]:
     if not outcome.needs or outcome.replacement is not None:
         return
     old = before.dockerfile
+    own = lineage(new, len(new.stages) - 1)
     olds = [_stage_facts(before, old, index) for index in lineage(old, len(old.stages) - 1)]
-    news = [_stage_facts(before, new, index) for index in lineage(new, len(new.stages) - 1)]
-    final = final_of(olds, news)
+    final = final_of(
+        olds,
+        [_stage_facts(before, new, index) for index in own],
+        [_stage_facts(before, new, index) for index in range(len(new.stages)) if index not in own],
+    )
     for need in outcome.needs:
         if need.provider is None or has(final, need):
             continue

@@ -33,6 +33,7 @@ Refuses with the obstacle's name: ``onbuild``, ``windows``, ``base-unknown``, ``
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from msrefactor.commands import PackageCall
 from msrefactor.contract import evidence_of
@@ -43,6 +44,8 @@ from msrefactor.model import (
     Change,
     Changed,
     Evidence,
+    Need,
+    NeedKind,
     Outcome,
     Phase,
     Refused,
@@ -157,7 +160,26 @@ def _split(view: View, facts: StageFacts, plan: SplitPlan) -> Outcome:
         round(saved, 1),
     )
     changes = [change, *_artifact_changes(view, facts, slices), *_package_changes(view, slices)]
-    return Changed(result, tuple(changes), slices.removals, resolution.needs)
+    needs = (*resolution.needs, *_artifact_needs(view, facts, slices), *_user_needs(view, final))
+    return Changed(result, tuple(changes), slices.removals, tuple(dict.fromkeys(needs)))
+
+
+def _artifact_needs(view: View, facts: StageFacts, slices: Slices) -> Iterator[Need]:
+    """Yield what the builder makes and the container runs on."""
+    for artifact in slices.artifacts:
+        evidence = evidence_of(facts.facts[artifact.after].instruction, view.name)
+        yield Need(NeedKind.PATH, artifact.path, evidence, "copied from the builder")
+
+
+def _user_needs(view: View, final: StageFacts) -> Iterator[Need]:
+    """Yield the accounts that the container runs as, where an instruction of the final stage makes them."""
+    made = {user: fact for fact, effect in final.effects() for user in effect.users}
+    for fact in final.facts:
+        name = fact.instruction.arguments.partition(":")[0] if fact.keyword == "USER" else ""
+        if name in made:
+            place = made[name].line
+            where = "made in the final stage" if place is None else f"made as in line {place}"
+            yield Need(NeedKind.USER, name, evidence_of(fact.instruction, view.name), where)
 
 
 def _replaced(view: View, facts: StageFacts, plan: SplitPlan, runtime: BaseImage) -> Outcome:

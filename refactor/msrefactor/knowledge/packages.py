@@ -121,6 +121,12 @@ def commands_in(base: BaseImage) -> frozenset[str]:
     return frozenset(found)
 
 
+def surely_holds(base: BaseImage, package: str) -> bool:
+    """Whether the image is known to hold a package, on each release that it can be."""
+    releases = (base.release,) if base.release else base.releases
+    return bool(releases) and all(package in packages_in(base, release) for release in releases)
+
+
 def surely_has(base: BaseImage, command: str) -> bool:
     """Whether a package that the image is known to hold, on each release that it can be, has a command."""
     releases = (base.release,) if base.release else base.releases

@@ -108,7 +108,12 @@ def plan(view: View, facts: StageFacts) -> SplitPlan | Refused | None:
         build_environment=BUILD_ENVIRONMENT - _named_at_start(view),
         proved=_proved(builds, wants),
         code=sources.needs,
-        provides=lambda command: _provided(command, outputs, (*prefixes, *root.prefixes)),
+        provides=lambda command: _provided(
+            command,
+            outputs,
+            (*prefixes, *root.prefixes),
+            facts.end.variables.get("PATH", "").split(":"),
+        ),
         has_libraries=base.has_libraries
         or bool(root.artifacts)
         or any(_may_hold_libraries(prefix) for prefix in prefixes),
@@ -530,9 +535,11 @@ def _proved(builds: Sequence[OwnBuild], wants: Wants) -> frozenset[str]:
     )
 
 
-def _provided(command: str, outputs: Sequence[str], prefixes: Iterable[str]) -> str | None:
+def _provided(
+    command: str, outputs: Sequence[str], prefixes: Sequence[str], path: Sequence[str]
+) -> str | None:
     for output in outputs:
-        if command == output or ("/" not in command and posixpath.basename(output) == command):
+        if command == output or output in [posixpath.join(folder, command) for folder in path]:
             return f"{output}, copied"
     for prefix in prefixes:
         if command.startswith("/") and is_under(command, prefix) and prefix not in _BINARIES:

@@ -131,7 +131,7 @@ def plan_of(view: View, facts: StageFacts, program: Program) -> SplitPlan | Refu
         packages=_packages(facts, program, base),
         build_packages=_build_packages(program, wants),
         code=program.opened.needs,
-        provides=lambda command: _provided(command, (*outputs, *(one.path for one in artifacts))),
+        provides=lambda command: _provided(facts, command, (*outputs, *(one.path for one in artifacts))),
         unneeded=unneeded,
         build_environment=program.build_environment,
         explicit_workdir=facts.end.cwd == facts.base.workdir and facts.base.workdir not in ("", "/"),
@@ -233,7 +233,7 @@ def _may_be_scratch(view: View, facts: StageFacts, program: Program, wants: Want
             return False
     if any(effect.role is Role.SETUP and effect.tool not in _FILE_TOOLS for _, effect in facts.effects()):
         return False
-    return all(_provided(name, paths) is not None for name, _ in wants.commands)
+    return all(_provided(facts, name, paths) is not None for name, _ in wants.commands)
 
 
 def _started_tools(program: Program, wants: Wants) -> list[Artifact]:
@@ -347,8 +347,6 @@ def _started_scripts(facts: StageFacts, program: Program, wants: Wants, last: in
     ]
 
 
-def _provided(command: str, paths: Sequence[str]) -> str | None:
-    for path in paths:
-        if command == path or ("/" not in command and posixpath.basename(path) == command):
-            return f"{path}, copied"
-    return None
+def _provided(facts: StageFacts, command: str, paths: Sequence[str]) -> str | None:
+    found = {posixpath.join(folder, command) for folder in facts.end.variables.get("PATH", "").split(":")}
+    return next((f"{path}, copied" for path in paths if path == command or path in found), None)

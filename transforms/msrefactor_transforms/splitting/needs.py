@@ -208,13 +208,14 @@ def resolved(
     """
     base = facts.base
     lost = knowledge.lost_commands(base, runtime)
+    at_base = knowledge.commands_in(base) | knowledge.commands_in(runtime)
     gone = {command: package for package in left_out for command in knowledge.commands_of(package)}
     needs: list[Need] = []
     packages: list[RuntimePackage] = list(plan.packages)
     refusal: Refused | None = None
     for name, evidence in wants.commands:
         command = posixpath.basename(name)
-        provider = _provider(facts, plan, name, command, kept, available)
+        provider = _provider(facts, plan, name, command, kept, available, at_base)
         if provider is None and command in gone and gone[command] not in kept:
             refusal = refusal or Refused(
                 "compiles-at-start", f"`{command}` is started, which only builds should need", (evidence,)
@@ -285,7 +286,14 @@ def resolved(
             f"start from an image on {', '.join(knowledge.RELEASES[:-1])} or {knowledge.RELEASES[-1]}",
         )
     needs.extend(
-        Need(NeedKind.PACKAGE, one.name, one.evidence, "installed in the final stage")
+        Need(
+            NeedKind.PACKAGE,
+            one.name,
+            one.evidence,
+            f"{plan.runtime_image} has it"
+            if knowledge.surely_holds(runtime, one.name)
+            else "installed in the final stage",
+        )
         for one in unique.values()
     )
     return Resolution(
@@ -379,7 +387,13 @@ def _place(evidence: Evidence) -> str:
 
 
 def _provider(
-    facts: StageFacts, plan: SplitPlan, name: str, command: str, kept: Sequence[str], available: Sequence[str]
+    facts: StageFacts,
+    plan: SplitPlan,
+    name: str,
+    command: str,
+    kept: Sequence[str],
+    available: Sequence[str],
+    at_base: frozenset[str],
 ) -> str | None:
     where = plan.provides(name)
     if where is not None:
@@ -395,6 +409,13 @@ def _provider(
     for package in kept:
         if package == command or command in knowledge.commands_of(package):
             return f"package {package}"
+    if "/" in name or command in at_base:
+        return None
+    added = re.findall(r'PATH="?([^:"$\s]+)', " ".join(plan.runtime_prelude))
+    folders = [entry for entry in (*added, *_path(facts)) if entry]
+    for path in available:
+        if any(path == posixpath.join(folder, name) or is_under(folder, path) for folder in folders):
+            return f"{path}, copied"
     return None
 
 

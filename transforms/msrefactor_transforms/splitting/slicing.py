@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from msrefactor.facts import Fact, Role, StageFacts
 from msrefactor.installers import PackageSource
+from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import BaseImage
 from msrefactor.model import Refused, Removal, View
 from msrefactor.tree import Instruction
@@ -46,7 +47,8 @@ def split(
     view: View, facts: StageFacts, plan: SplitPlan, runtime: BaseImage, packages: Sequence[RuntimePackage]
 ) -> Slices | Refused:
     """Return the two stages for a plan; `packages` are those that the needs of the container ask for."""
-    question = Question(view, facts, plan, runtime, tuple(packages))
+    lacking = (one for one in packages if not knowledge.surely_holds(runtime, one.name))
+    question = Question(view, facts, plan, runtime, tuple(lacking))
     try:
         return _slices(question)
     except Obstacle as obstacle:
