@@ -370,7 +370,8 @@ def _needs(before: View, new: Dockerfile, outcome: Changed) -> Iterable[str]:
     for need in outcome.needs:
         if need.provider is None or has(final, need):
             continue
-        if need.kind is NeedKind.PATH and _never_had(olds, need.name):
+        is_made = need.provider == "copied from the builder"
+        if need.kind is NeedKind.PATH and not is_made and _never_had(olds, need.name):
             yield f"need-not-found: nothing brings {need.name} into the image as it is ({need.evidence})"
         else:
             yield f"check-failed: the final stage lacks the {need.kind.value} {need.name}: {need.provider}"
