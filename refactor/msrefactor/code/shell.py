@@ -123,7 +123,7 @@ _INTERPRETER_OPTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
         ),
         "ruby": frozenset({"-I", "-r", "-E"}),
         "perl": frozenset({"-I", "-M"}),
-        "php": frozenset({"-d", "-c", "-f"}),
+        "php": frozenset({"-d", "-c", "-f", "-S", "-t"}),
     }
 )
 
