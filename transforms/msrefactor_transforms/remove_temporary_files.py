@@ -92,8 +92,10 @@ def _apart(view: View, layers: Layers, edits: dict[Place, Instruction | None]) -
     """Find a RUN that removes what an earlier one of its stage fetched, where the two stay apart."""
     for stage, fact in layers.runs():
         fetched = _fetched(fact)
+        if not fetched or (stage, fact.index) in edits:
+            continue
         for other in layers.stages[stage].facts[fact.index + 1 :]:
-            if (stage, fact.index) in edits or not any(removes(other, path) for path in fetched):
+            if not any(removes(other, path) for path in fetched):
                 continue
             detail = (
                 f"line {other.line} removes what line {fact.line} fetches, which stays in its layer, and the "
@@ -112,8 +114,11 @@ def _fetched(fact: Fact) -> frozenset[str]:
 
 def _nothing(layers: Layers) -> str:
     """Say why nothing is done; an archive that COPY brings and a RUN removes is worth a word."""
+    copies = {stage: [fact for fact in layers.stages[stage].facts if fact.placed] for stage in layers.chain}
     for stage, fact in layers.runs():
-        for copy in layers.stages[stage].facts[: fact.index]:
+        for copy in copies[stage]:
+            if copy.index >= fact.index:
+                break
             for placed in copy.placed:
                 if not placed.is_folder and removes(fact, placed.destination):
                     name = posixpath.basename(placed.destination)
