@@ -107,7 +107,7 @@ def _destinations(stages: Sequence[StageFacts]) -> tuple[str, ...]:
     for facts in stages:
         for fact in facts.facts:
             found += [placed.destination for placed in fact.placed]
-            if fact.destination is not None:
+            if fact.destination is not None and not fact.placed:
                 found.append(fact.destination)
             for effect in fact.effects:
                 if effect.role is not Role.PACKAGES:

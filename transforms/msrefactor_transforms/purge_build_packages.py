@@ -71,8 +71,9 @@ from msrefactor_transforms.purging.leaving import left_out
 from msrefactor_transforms.purging.proof import Container, Verdict, container_of, verdict
 from msrefactor_transforms.purging.together import Apart, Group, again, group_of, one_run
 from msrefactor_transforms.purging.users import commands_gone, is_use, uses_behind
-from msrefactor_transforms.purging.writing import compiler_libraries, in_base, with_removals, written
+from msrefactor_transforms.purging.writing import in_base, with_removals, written
 from msrefactor_transforms.splitting.gains import is_small
+from msrefactor_transforms.splitting.packages import compiler_libraries
 
 _MOST_STEPS = 8
 _LEAST_MB = 5.0

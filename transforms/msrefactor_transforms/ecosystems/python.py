@@ -22,7 +22,7 @@ from msrefactor_transforms.ecosystems._python_repair import missing
 from msrefactor_transforms.knowledge.native import python_native
 from msrefactor_transforms.splitting.bases import saved_by_base, slim_base
 from msrefactor_transforms.splitting.needs import wanted
-from msrefactor_transforms.splitting.packages import lost_cxx_compiler
+from msrefactor_transforms.splitting.packages import lost_compiler_libraries, lost_cxx_compiler
 from msrefactor_transforms.splitting.plan import Ecosystem, Level, RuntimePackage, SplitPlan
 
 
@@ -103,6 +103,16 @@ def _based(
             why = f"{name} loads it" if native.is_wheel else f"{name} is linked with it"
             packages.extend(RuntimePackage(package, evidence, why) for package in libraries)
             commands.extend((command, evidence) for command in native.commands)
+    # on the same base, what a compiler of the author's list brought is gone with it
+    brought = lost_compiler_libraries(facts.facts, base) if level is Level.SHARED else ()
+    for name, evidence in names if brought else ():
+        native = python_native(name)
+        wanted = native.packages(base.system, base.releases) if native is not None else None
+        packages.extend(
+            RuntimePackage(library, evidence, f"{name} loads it, and the compiler brought it")
+            for library in wanted or ()
+            if library in brought
+        )
     compiler = lost_cxx_compiler(facts.facts, base)
     if compiler is not None:
         place = evidence_of(compiler.instruction, view.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from msrefactor.facts import Fact
@@ -131,21 +131,6 @@ def with_removals(fact: Fact, removals: Sequence[str], style: Style) -> Instruct
             return None
         fact = again(fact, made)
     return fact.instruction
-
-
-def compiler_libraries(names: Collection[str], base: BaseImage) -> tuple[str, ...]:
-    """Return the libraries that compilers bring, and that what they compiled may load."""
-    cxx = not {"g++", "build-base", "alpine-sdk", "build-essential", "gcc-c++"}.isdisjoint(names)
-    is_c = cxx or "gcc" in names or any(name.startswith(("gcc-", "g++-")) for name in names)
-    fortran = any(name.startswith("gfortran") for name in names)
-    found: list[str] = []
-    if base.system == "alpine":
-        if cxx or not {"cargo", "rust"}.isdisjoint(names):
-            found.append("libstdc++" if cxx else "libgcc")
-        found += ["libgomp"] * is_c + ["libgfortran"] * fortran
-    if base.system in ("debian", "ubuntu"):
-        found += ["libgomp1"] * is_c + ["libgfortran5"] * fortran
-    return tuple(found)
 
 
 def in_base(name: str, base: BaseImage) -> bool:

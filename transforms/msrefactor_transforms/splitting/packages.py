@@ -137,6 +137,27 @@ def lost_cxx_compiler(facts: Sequence[Fact], base: BaseImage) -> Fact | None:
     return next((fact for fact, name in calls if name in _CXX_COMPILERS - removed), None)
 
 
+def compiler_libraries(names: Collection[str], base: BaseImage) -> tuple[str, ...]:
+    """Return the libraries that compilers bring, and that what they compiled may load."""
+    cxx = not {"g++", "build-base", "alpine-sdk", "build-essential", "gcc-c++"}.isdisjoint(names)
+    is_c = cxx or "gcc" in names or any(name.startswith(("gcc-", "g++-")) for name in names)
+    fortran = any(name.startswith("gfortran") for name in names)
+    found: list[str] = []
+    if base.system == "alpine":
+        if cxx or not {"cargo", "rust"}.isdisjoint(names):
+            found.append("libstdc++" if cxx else "libgcc")
+        found += ["libgomp"] * is_c + ["libgfortran"] * fortran
+    if base.system in ("debian", "ubuntu"):
+        found += ["libgomp1"] * is_c + ["libgfortran5"] * fortran
+    return tuple(found)
+
+
+def lost_compiler_libraries(facts: Sequence[Fact], base: BaseImage) -> tuple[str, ...]:
+    """Return the libraries that go with the author's compilers where those are left to the builder."""
+    names = {bare_name(n) for fact in facts for e in installs(fact) for n in e.detail.names if n}
+    return compiler_libraries(names - removed_packages(facts), base)
+
+
 @dataclass(frozen=True, slots=True)
 class Subtracted:
     """A RUN with its package list reduced to what runs, and what became of each package."""
