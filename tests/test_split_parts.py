@@ -196,8 +196,8 @@ TAIL = 'CMD ["python", "app.py"]\n'
         ("COPY . .", "pip install -r requirements.txt && cd conf && ls", "COPY . ."),
         ("COPY requirements.txt app.py /app/", "pip install -r /app/requirements.txt",
          "COPY requirements.txt app.py /app/"),
-        ("COPY --parents conf/a.ini requirements.txt ./", "pip install -r requirements.txt",
-         "COPY --parents conf/a.ini requirements.txt ./"),
+        ("COPY --parents conf/a.ini app.py requirements.txt ./", "pip install -r requirements.txt",
+         "COPY --parents conf/a.ini app.py requirements.txt ./"),
     ],
 )  # fmt: skip
 def test_a_copy_is_narrowed_to_what_the_build_reads(
