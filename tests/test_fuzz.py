@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from msrefactor.model import Settings
+from msrefactor.pipeline import refactor_source
+
 FUZZ = Path(__file__).parents[1] / "bench/fuzz.py"
 
 
@@ -23,3 +26,9 @@ def test_mutated_files_make_no_fault() -> None:
     assert numbers["inputs"] == 400
     assert numbers["changed"] >= 100
     assert numbers["unchanged"] + numbers["refused"] >= 50
+
+
+def test_two_slashes_at_the_beginning_end() -> None:
+    """They were found by `make fuzz`: `dirname("//")` is `//`."""
+    text = "FROM gcc:13\nWORKDIR //a\nCOPY x //b/c/\nRUN gcc -o //a/x x.c\nCMD //a/x\n"
+    assert refactor_source(text, None, Settings()).internal_error is None

@@ -490,7 +490,7 @@ def made_folders(paths: Iterable[str]) -> tuple[tuple[str, bool], ...]:
     found: dict[str, bool] = {}
     for path in paths:
         inner = path
-        while inner != "/":
+        while inner.strip("/"):  # normpath keeps `//` at the beginning
             found[f"folder {inner}"] = True
             inner = posixpath.dirname(inner)
     return tuple(found.items())
@@ -508,7 +508,7 @@ def folder_state(path: str, scope: Scope) -> bool | None:
     """Whether a path is a folder that commands made, or lies in one that they removed; None: neither."""
     known: bool | None = scope.notes.get(f"folder {path}")
     inner = posixpath.dirname(path)
-    while known is None and inner != "/":
+    while known is None and inner.strip("/"):
         known = scope.notes.get(f"folder {inner}")
         if known:
             return None
