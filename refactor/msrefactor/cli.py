@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 OK, CHANGED, USAGE, FAILED, DIFFERENT, INTERNAL = 0, 1, 2, 3, 4, 123
 
+FORMATS = ("text", "json", "jsonl", "sarif", "github", "gnu", "junit", "markdown")
+
 EPILOG = """\b
 Exit codes:
     0  nothing to change; or --write, or the filter `-`, did its work
@@ -138,6 +140,14 @@ def _known(values: Sequence[str], every: Sequence[Transform], option: str) -> fr
     help="How many files are worked on at once. By default one for each core, if there are many files.",
 )
 @click.option(
+    "--format",
+    "run_format",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="What goes to stdout: the text of --diff, --check and --explain, or the report for a program.",
+)
+@click.option(
     "--report",
     "run_report",
     metavar="FILE.json",
@@ -175,6 +185,7 @@ def command(
     context_folder: str | None,
     stdin_filename: str | None,
     run_jobs: int | None,
+    run_format: str,
     run_report: str | None,
     exit_zero: bool,
     exit_non_zero_on_change: bool,
@@ -197,6 +208,8 @@ def command(
         raise click.UsageError("--stdin-filename is for the path `-`.")
     if is_filter and run_report is not None:
         raise click.UsageError("--report is for files, not for the path `-`.")
+    if is_filter and run_format != "text":
+        raise click.UsageError("--format is for files; with the path `-`, stdout gets the text of the file.")
     plan = plan_wanted(ctx)
     if plan is not None and is_filter:
         raise click.UsageError("--verify needs files on the disk, not `-`.")
@@ -212,11 +225,13 @@ def command(
 
     output = Output(color)
     signals: Signals = ctx.obj or Signals()
+    images = images_wanted(ctx)
+    if run_format != "text" and (show_list or images is not None):
+        raise click.UsageError(f"--format is for files, not for {'--list' if show_list else '--images'}.")
     if show_list:
         output.write(transform_list(transforms()).encode())
         return _ending(output, OK)
 
-    images = images_wanted(ctx)
     if images is not None:
         from msrefactor.verification.saved import compare_saved
 
@@ -248,6 +263,7 @@ def command(
     }
     run = Run(output, signals, options)
     run.jobs = run_jobs
+    run.format = run_format
     run.report = Path(run_report) if run_report is not None else None
     is_question = diff or check or not (write or is_filter)
     try:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from msrefactor.configuration import Configurations
     from msrefactor.model import OtherFile, Result, Settings
     from msrefactor.report.collector import Collector
+    from msrefactor.report.model import FileReport
 
     Results: TypeAlias = Generator[Result, None, None]
     Prover: TypeAlias = Callable[[Results, Mapping[Path, Settings], Path | None], Results]
@@ -55,11 +56,33 @@ class Run:
         """How many files are worked on at once; None: as many as pays."""
         self.obstacles: Counter[str] = Counter()
         """How many files met each obstacle."""
+        self.format = "text"
+        """What stdout gets: `text` as it happens, or the report in another format."""
         self.report: Path | None = None
         """Where the report goes."""
         self.is_report_lost = False
         self.collector: Collector | None = None
         """Where the report, and the patterns of --explain, come from."""
+
+    @property
+    def is_text(self) -> bool:
+        """Tell whether stdout is for people."""
+        return self.format == "text"
+
+    def say(self, text: str) -> None:
+        """Say what has a name or a word of a stranger in it: where a runner reads along, it is no command."""
+        say(text if self.format != "github" else f"| {text.replace('##[', '# #[')}")
+
+    def add(self, report: FileReport) -> None:
+        """Give the report of one file to the collector, and to stdout."""
+        if self.collector is None:
+            return
+        report = self.collector.add(report)
+        if not self.is_text:
+            from msrefactor.report.formats import STREAMED, told_file
+
+            if self.format in STREAMED:
+                self.print(told_file(self.format, report))
 
     def take(self, result: Result) -> None:
         """Show or write one file's result, and count it."""
@@ -72,10 +95,12 @@ class Run:
         ]
         if result.error is not None:
             self.failed += 1
-            say(printable(f"{path}:{result.error}"))
+            self.say(printable(f"{path}:{result.error}"))
         elif result.internal_error is not None:
             self.internal += 1
-            say(printable(f"{path}:1:1: internal error, the file is left alone: {result.internal_error}"))
+            self.say(
+                printable(f"{path}:1:1: internal error, the file is left alone: {result.internal_error}")
+            )
         else:
             self.has_refusal = self.has_refusal or bool(refusals)
             self.obstacles.update({refusal.code for refusal in refusals})
@@ -88,21 +113,21 @@ class Run:
                 self.unchanged += not refusals
             if not self.quiet:
                 for warning in result.warnings:
-                    say(printable(f"{path}:{warning}"))
+                    self.say(printable(f"{path}:{warning}"))
                 for refusal in refusals:
-                    say(refusal_line(path, refusal))
-        if self.check and not self.diff:
+                    self.say(refusal_line(path, refusal))
+        if self.check and not self.diff and self.is_text:
             for step in result.steps if result.is_changed else ():
                 self.print("".join(f"{line}\n" for line in change_lines(path, step)))
         if self.explain and self.echoes:
             say(explain(result, path).rstrip("\n"))
-        elif self.explain:
+        elif self.explain and self.is_text:
             self.print(explain(result, path, self.paint))
         if self.collector is not None:
             from msrefactor.report.files import file_report
 
             is_written = self.write and result.is_changed and problem is None
-            self.collector.add(file_report(result, path, problem, is_written=is_written))
+            self.add(file_report(result, path, problem, is_written=is_written))
 
     def after_proof(self, result: Result, path: str) -> Result:
         """Tell what a real build found, and return what may be done: the change, or nothing."""
@@ -112,8 +137,8 @@ class Run:
         if result.verdict is None:
             return result
         for line in details(path, result.verdict):
-            say(printable(line))
-        if self.explain:
+            self.say(printable(line))
+        if self.explain and self.is_text:
             self.print("".join(f"{printable(line)}\n" for line in explained(path, result.verdict)))
         self.has_difference = self.has_difference or not result.verdict.is_proved
         if result.verdict.allows:
@@ -127,9 +152,9 @@ class Run:
         from msrefactor.report.files import unlisted
 
         self.failed += 1
-        say(printable(f"{folder}:1:1: can't be listed: {problem}"))
+        self.say(printable(f"{folder}:1:1: can't be listed: {problem}"))
         if self.collector is not None:
-            self.collector.add(unlisted(folder, problem))
+            self.add(unlisted(folder, problem))
 
     def take_change(self, result: Result, path: str) -> str | None:
         """Write the file or show its diff; return why it could not be written."""
@@ -139,16 +164,18 @@ class Run:
             problem = self.write_file(result)
             if problem is not None:
                 self.failed += 1
-                say(printable(f"{path}:1:1: {problem}"))
+                self.say(printable(f"{path}:1:1: {problem}"))
                 return problem
             if not self.quiet:
                 for name in _written(result, path):
-                    say(printable(f"rewrote {name}"))
-        elif self.diff:
+                    self.say(printable(f"rewrote {name}"))
+        elif self.diff and self.is_text:
             self.print_diff(result)
         elif self.echoes and result.others and not self.quiet:
             for other in result.others:
-                say(printable(f"{path}: `-` doesn't write {patch_path(other.path)}; name the file instead"))
+                self.say(
+                    printable(f"{path}: `-` doesn't write {patch_path(other.path)}; name the file instead")
+                )
         self.changed += 1
         self.saved += saved_mb(result) or 0.0
         return None
@@ -185,7 +212,7 @@ class Run:
                 text += unified_diff(other.before, other.after, patch_path(other.path))
             elif self.shown[other.path] != other and not self.quiet:
                 name = patch_path(other.path)
-                say(
+                self.say(
                     printable(f"{result.path}: more for {name}, which is in a diff above; run again after it")
                 )
             self.shown.setdefault(other.path, other)
@@ -293,12 +320,12 @@ def over_files(
     files = {path: chosen for path, chosen in settings.items() if chosen is not None}
     run.excluded = len(settings) - len(files)
     run.total = len(files) + len(found.unreadable)
-    if run.report is not None or (run.explain and run.total >= MANY):
+    if run.report is not None or not run.is_text or (run.explain and run.total >= MANY):
         run.collector = _collector(run, configurations)
     for folder, problem in found.unreadable:
         run.take_unlisted(str(folder), problem)
     if not run.total and not run.excluded and not run.quiet:
-        say(printable(f"no Dockerfile found in {', '.join(paths)}"))
+        run.say(printable(f"no Dockerfile found in {', '.join(paths)}"))
     if run.write:
         for folder in found.littered:
             sweep(folder)
@@ -348,23 +375,28 @@ def _results(run: Run, files: Mapping[Path, Settings], context: Path | None) -> 
 
 def _collector(run: Run, configurations: Configurations) -> Collector:
     from msrefactor.report.collector import Collector
+    from msrefactor.report.formats import STREAMED
 
     mode = "write" if run.write else "check" if run.check and not run.diff else "diff"
-    return Collector(mode, configurations.wanted, keeps_files=run.report is not None)
+    keeps_files = run.report is not None or run.format not in {"text", *STREAMED}
+    return Collector(mode, configurations.wanted, keeps_files=keeps_files)
 
 
 def _conclude(run: Run, *, is_complete: bool) -> None:
-    """Print what the files have in common, and write the report."""
+    """Print the report in the format asked for, or what the files have in common, and write the report."""
     if run.collector is None:
         return
     from msrefactor.errors import WriteFailed
     from msrefactor.explain import printable
     from msrefactor.report.as_json import as_json
     from msrefactor.report.as_text import groups
+    from msrefactor.report.formats import STREAMED, told_run
     from msrefactor.source import save_atomically
 
     value = run.collector.report(run.total, run.excluded, is_complete=is_complete)
-    if run.explain and run.total >= MANY:
+    if not run.is_text and run.format not in STREAMED:
+        run.print(told_run(run.format, value, _here()))
+    elif run.is_text and run.explain and run.total >= MANY:
         run.print(groups(value, run.paint))
     if run.report is None:
         return
@@ -373,7 +405,15 @@ def _conclude(run: Run, *, is_complete: bool) -> None:
             save_atomically(run.report, as_json(value))
     except WriteFailed as error:
         run.is_report_lost = True
-        say(printable(str(error)))
+        run.say(printable(str(error)))
+
+
+def _here() -> str:
+    """Return the current folder; `/` if it was removed."""
+    try:
+        return os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        return "/"
 
 
 def as_filter(run: Run, configurations: Configurations, name: str | None, context: Path | None) -> None:

@@ -44,7 +44,12 @@ def as_dict(report: Report) -> dict[str, object]:
 
 def as_json(report: Report) -> str:
     """Return the report as JSON text in ASCII, so that no reader's encoding can break it."""
-    return json.dumps(as_dict(report), indent=1) + "\n"
+    return _ascii(json.dumps(as_dict(report), indent=1)) + "\n"
+
+
+def as_json_line(file: FileReport) -> str:
+    """Return one file as one line of JSON: what `files` of the whole report has."""
+    return _ascii(json.dumps(file_as_dict(file), separators=(",", ":"))) + "\n"
 
 
 def file_as_dict(file: FileReport) -> dict[str, object]:
@@ -180,11 +185,20 @@ def _evidence(evidence: Iterable[Evidence]) -> list[Mapping[str, object]]:
     return [{"file": _text(item.file), "line": item.line, "text": _text(item.text)} for item in evidence]
 
 
+def _ascii(text: str) -> str:
+    """Escape the one control character that JSON allows as it is."""
+    return text.replace("\x7f", "\\u007f")
+
+
 def _text(text: str) -> str:
     r"""Return the text with a byte that is no UTF-8 as `�`: a lone surrogate is no JSON that others read."""
     if text.isascii():
         return text
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a pair, which JSON's `\ud800` in a manifest can give us
+        data = text.encode("utf-8", "surrogatepass")
+    return data.decode("utf-8", "replace")
 
 
 def _rounded(size: float | None) -> float | None:

@@ -25,15 +25,16 @@ class Collector:
         self._written = self._with_refusals = 0
         self._saved = 0.0
 
-    def add(self, report: FileReport) -> None:
-        """Take the report of one file."""
-        pattern = self._grouping.add(report)
+    def add(self, report: FileReport) -> FileReport:
+        """Take the report of one file, and return it with its pattern."""
+        report = replace(report, pattern=self._grouping.add(report))
         self._statuses[report.status] += 1
         self._written += report.is_written
         self._with_refusals += any(not refusal.is_asked_for for refusal in report.refusals)
         self._saved += report.saved_mb or 0.0
         if self._keeps_files:
-            self._files.append(replace(report, pattern=pattern))
+            self._files.append(report)
+        return report
 
     def report(self, found: int, excluded: int = 0, *, is_complete: bool = True) -> Report:
         """Return the report of what came so far.

@@ -41,7 +41,12 @@ def verify_files(
         return
     finally:
         if session.verdicts:
-            run.print(printable(table(session.verdicts), keep="\n"))
+            told = printable(table(session.verdicts), keep="\n")
+            if run.is_text:
+                run.print(told)
+            else:
+                for line in told.splitlines():
+                    run.say(line)
             for file in plan.reports:
                 try:
                     with run.signals:
