@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -18,8 +19,9 @@ import fakes
 from conftest import MakeFiles, RunCli
 from msrefactor.cli import FORMATS
 from msrefactor.configuration import Wanted
-from msrefactor.model import REFUSALS, Risk
-from msrefactor.pipeline import transforms
+from msrefactor.console import Output, Signals
+from msrefactor.model import REFUSALS, Risk, Settings
+from msrefactor.pipeline import refactor_file, refactor_source, transforms
 from msrefactor.report.as_json import SCHEMA
 from msrefactor.report.collector import Collector
 from msrefactor.report.files import file_report
@@ -36,6 +38,9 @@ from msrefactor.report.model import (
     ReportedRefusal,
     Status,
 )
+from msrefactor.run import Run
+from msrefactor.verification.verdict import Status as Verified
+from msrefactor.verification.verdict import Verdict
 from sarif_schema import SARIF
 
 MACHINES = [name for name in FORMATS if name != "text"]
@@ -115,7 +120,23 @@ def test_github_keeps_to_ten_of_a_kind_and_sums_up_the_rest() -> None:
     assert [line.split(",")[0] for line in errors] == [f"::error file=f{number}" for number in range(10)]
     named = ["c0", "c1", "c2", "c3", "c4", "r0", "r1", "r2", "r3"]
     assert [line.split(",")[0] for line in notices[:9]] == [f"::notice file={name}" for name in named]
-    assert notices[9:] == ["::notice title=msrefactor%3A more files::3 refused; the log has them"]
+    assert notices[9:] == [
+        "::notice title=msrefactor%3A more files::3 refused; the log has them",
+        *(
+            f"| r{number}:2:1: notice: unknown-artifact: refused by find-artifact: nothing is known; tell it"
+            for number in (4, 5, 6)
+        ),
+    ]
+
+
+def test_what_only_the_log_of_github_has_is_no_command() -> None:
+    lines = told(
+        "github", *[changed(f"\n::error::{number}", "##[error]x") for number in range(11)]
+    ).splitlines()
+    assert lines[10:] == [
+        "| \\n::error::9:1:1: notice: name-stage: # #[error]x",
+        "| \\n::error::10:1:1: notice: name-stage: # #[error]x",
+    ]
 
 
 def test_github_escapes_what_the_runner_would_obey() -> None:
@@ -282,9 +303,6 @@ def test_sarif(files: MakeFiles, run_cli: RunCli) -> None:
 
 
 def test_sarif_fixes_of_real_transforms_make_the_new_file() -> None:
-    from msrefactor.model import Settings
-    from msrefactor.pipeline import refactor_file
-
     path = Path(__file__).parents[1] / "fixtures/split-stages/python/flask-single-stage/context/Dockerfile"
     result = refactor_file(path, Settings())
     assert result.is_changed
@@ -418,6 +436,29 @@ def test_exit_code_and_messages_are_those_of_the_text(
         value = json.loads(ran.text)
         assert value["mode"] == mode.lstrip("-")
         assert value["totals"]["written"] == (1 if mode == "--write" else 0)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status"),
+    [
+        (Verdict(Verified.PROVED), "changed"),
+        (Verdict(Verified.UNPROVED, reason="the original doesn't build"), "failed"),
+    ],
+)
+def test_change_that_a_real_build_does_not_prove_is_no_success(
+    capfd: pytest.CaptureFixture[str], verdict: Verdict, status: str
+) -> None:
+    result = refactor_source(fakes.PYTHON, Path("a"), Settings(), transforms=fakes.FAKES, check=fakes.approve)
+    options = dict.fromkeys(("diff", "write", "check", "explain", "quiet", "echoes"), False)
+    run = Run(Output(False), Signals(), options | {"diff": True})
+    run.format = "jsonl"
+    run.collector = Collector("diff", Wanted(), keeps_files=False)
+    run.take(replace(result, verdict=verdict))
+    file = json.loads(capfd.readouterr().out)
+    assert file["status"] == status
+    assert (file["error"] or {}).get("message") == (
+        "not verified: the original doesn't build" if status == "failed" else None
+    )
 
 
 def test_report_goes_along_with_a_format(files: MakeFiles, run_cli: RunCli) -> None:

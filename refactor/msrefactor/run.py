@@ -105,7 +105,9 @@ class Run:
             self.has_refusal = self.has_refusal or bool(refusals)
             self.obstacles.update({refusal.code for refusal in refusals})
             if result.verdict is not None:
-                result = self.after_proof(result, path)
+                verdict, result = result.verdict, self.after_proof(result, path)
+                if not verdict.allows:
+                    problem = f"not verified: {verdict.reason or verdict.differences[0]}"
             if result.is_changed:
                 problem = self.take_change(result, path)
             elif result.verdict is None:

@@ -26,7 +26,7 @@ class Status(enum.Enum):
     REFUSED = "refused"
     """Nothing changed, and at least one transform met an obstacle."""
     FAILED = "failed"
-    """The file could not be read, parsed or written, or a folder not listed."""
+    """The file could not be read, parsed, written or (with --verify) proved, or a folder not listed."""
     INTERNAL_ERROR = "internal-error"
     """A fault of ours was found; the file was left alone."""
 

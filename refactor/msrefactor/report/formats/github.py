@@ -6,7 +6,7 @@ actions/toolkit. GitHub keeps ten annotations of each kind a step and drops the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from msrefactor.explain import printable
@@ -39,6 +39,7 @@ def as_github(report: Report, root: str) -> str:
         lines += [_command(item) for item in shown]
         if len(shown) < len(found):
             lines.append(_rest(command, found[len(shown) :]))
+            lines += [line for item in found[len(shown) :] for line in _logged(item)]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -76,6 +77,13 @@ def _rest(command: str, left_out: Sequence[_Annotation]) -> str:
         counts[item.title] = counts.get(item.title, 0) + 1
     text = ", ".join(f"{number} {title}" for title, number in counts.items())
     return f"::{command} title={_property('msrefactor: more files')}::{_data((f'{text}; the log has them',))}"
+
+
+def _logged(item: _Annotation) -> Iterator[str]:
+    """Yield what the log alone has. Behind a bar nothing is a command, and `##[` is none (the older form)."""
+    for text in item.texts:
+        line = f"{printable(item.path)}:{item.line}:{item.column}: {item.command}: {text}"
+        yield f"| {line.replace('##[', '# #[')}"
 
 
 def _data(lines: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ MAX_RESULTS = 25_000
 """Of a run; GitHub refuses more."""
 _ROOT = "%SRCROOT%"
 _OWN_RULES = {
-    "failed": "A file could not be read, parsed or written, or a folder not listed.",
+    "failed": "A file could not be read, parsed, written or proved, or a folder not listed.",
     "internal-error": "msrefactor found a fault in its own result and left the file alone.",
     "pragma": "A comment `# msrefactor: …` does nothing.",
 }
