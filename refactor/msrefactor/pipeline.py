@@ -174,7 +174,7 @@ def refactor_text(
         if after != text:
             again = View(parse(after), context, uses, path, settings)
             with mirrored(settings.base_images):
-                unstable = _second_change(again, selected, _pragmas(again.dockerfile, settings, every))
+                unstable = _second_change(again, selected, _pragmas(again.dockerfile, settings, every), prove)
             if unstable is not None:
                 return replace(
                     unchanged, steps=end.steps, internal_error=f"{unstable}: a second run changes more"
@@ -296,11 +296,14 @@ def _refusal(findings: tuple[str, ...]) -> tuple[Refused, bool]:
     return Refused(first, "; ".join(detail for code, detail in named if code == first)), False
 
 
-def _second_change(view: View, selected: Sequence[Transform], pragmas: Pragmas) -> str | None:
+def _second_change(view: View, selected: Sequence[Transform], pragmas: Pragmas, check: Check) -> str | None:
     """Return the first transform that would change its own run's result again."""
     for transform in selected:
         outcome, _, _ = _asked(transform, view, pragmas)
-        if isinstance(outcome, Changed) and outcome.dockerfile.render() != view.dockerfile.render():
+        if not isinstance(outcome, Changed) or outcome.dockerfile.render() == view.dockerfile.render():
+            continue
+        findings = check(view, outcome.dockerfile, outcome, transform)
+        if not findings or _refusal(findings)[1]:  # else it is refused again, for what the file has
             return transform.name
     return None
 

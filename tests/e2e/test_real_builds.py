@@ -87,7 +87,7 @@ def test_real_build(folder: Path, engine: Engine, tmp_path: Path, add_row: Calla
         waste = measured.result()
     wrong = [*trial.wrong, *wasted(case, tags[0], old_file, waste)]
     limit = LARGEST_SHARE.get(folder.name, 0.15 if case.run.server is not None else SMALLER)
-    if name(folder).startswith("reorder-copy/"):
+    if name(folder).startswith("reorder-"):
         limit = 1.01
     if case.run.original in ("works", "answers-otherwise") and trial.share > limit:
         wrong.append(f"the image has {trial.share:.1%} of the original's size")
