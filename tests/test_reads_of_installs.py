@@ -50,9 +50,9 @@ GO_SUM = "a.b/c v1.0.0 h1:x=\na.b/c v1.0.0/go.mod h1:y=\n"
 
 
 def test_a_download_stays_where_its_files_are_not_enough(tmp_path: Path) -> None:
-    """A workspace, modules named in the command, an incomplete go.sum."""
+    """A workspace of a module that isn't there, modules named in the command, an incomplete go.sum."""
     command = "go mod download"
-    work = {"go.mod": GO_MOD, "go.sum": GO_SUM, "go.work": "go 1.22\nuse .\n"}
+    work = {"go.mod": GO_MOD, "go.sum": GO_SUM, "go.work": "go 1.22\nuse (\n\t.\n\t./lib\n)\n"}
     assert code(known(go, command, scope_of(tmp_path / "a", work, "golang:1.24"))) == "install-mode"
     without = {"go.mod": GO_MOD}
     assert code(known(go, command, scope_of(tmp_path / "b", without, "golang:1.24"))) == "install-mode"

@@ -260,9 +260,9 @@ TAIL = 'WORKDIR /app\nCOPY . .\nRUN cargo build --release\nCMD ["./target/releas
     ("crates", "base", "expected"),
     [
         (("serde", "tokio"), "rust:1.85-bookworm", ""),
-        (("openssl-sys",), "rust:1.70-bullseye", "libssl1.1 ca-certificates"),
+        (("openssl-sys",), "rust:1.70-bullseye", "ca-certificates"),
         (("openssl-sys",), "rust:1.85-bookworm", "libssl3 ca-certificates"),
-        (("openssl-sys",), "rust:1.93-trixie", "libssl3t64 ca-certificates"),
+        (("openssl-sys",), "rust:1.93-trixie", "ca-certificates"),
         (("pq-sys", "libz-sys"), "rust:1.85-bookworm", "libpq5"),
         (("rustls",), "rust:1.85-slim-bookworm", "ca-certificates"),
         (("zstd-sys", "ring", "windows-sys", "linux-raw-sys"), "rust:1.85-bookworm", ""),

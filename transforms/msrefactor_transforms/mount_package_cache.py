@@ -98,10 +98,11 @@ def _has_mounts(dockerfile: Dockerfile) -> bool:
 
 
 def _installs(view: View, layers: Layers) -> Iterator[tuple[Place, Installs]]:
+    in_exec_form = {one.line for one in view.dockerfile.all_instructions if one.exec_form is not None}
     for stage, facts in enumerate(layers.stages):
         for fact in facts.runs():
             instruction = fact.instruction
-            if fact.offset is None or instruction.heredocs or instruction.exec_form is not None:
+            if fact.offset is None or instruction.heredocs or instruction.line in in_exec_form:
                 continue
             if fact.scope.base.system == "windows" or _is_cached(instruction):
                 continue
