@@ -170,7 +170,10 @@ class Scope:
         """Return the absolute, normalised path that `text` means here; `~` is the user's home."""
         if text == "~" or text.startswith("~/"):
             text = self.home + text[1:]
-        return posixpath.normpath(posixpath.join(self.cwd, text)) if text else self.cwd
+        if not text:
+            return self.cwd
+        path = posixpath.normpath(posixpath.join(self.cwd, text))
+        return path[1:] if path.startswith("//") else path  # which normpath keeps
 
     @property
     def home(self) -> str:
