@@ -157,19 +157,19 @@ def meaning(item: Instruction) -> tuple[object, ...]:
 
 
 @given(FILES)
-@settings(max_examples=500, deadline=2000)
+@settings(derandomize=True, max_examples=500, deadline=2000)
 def test_generated_files_print_back(text: str) -> None:
     check(text)
 
 
 @given(FILES)
-@settings(max_examples=200, deadline=2000)
+@settings(derandomize=True, max_examples=200, deadline=2000)
 def test_instructions_can_be_repeated(text: str) -> None:
     each_instruction_stands_alone(text)
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=200, deadline=2000)
+@settings(derandomize=True, max_examples=200, deadline=2000)
 def test_any_text_prints_back(text: str) -> None:
     if not any("\ud800" <= char <= "\udfff" for char in text):
         check(text)
@@ -199,7 +199,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 
 @given(mutated())
-@settings(max_examples=500, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
+@settings(derandomize=True, max_examples=500, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
 def test_mutated_bytes_print_back(data: bytes) -> None:
     try:
         file = source_of(data)

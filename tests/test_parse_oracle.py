@@ -253,6 +253,7 @@ FILES = st.tuples(
 @settings(
     max_examples=600,
     deadline=None,
+    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_generated_files(oracle: Oracle, text: str) -> None:

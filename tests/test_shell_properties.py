@@ -68,7 +68,7 @@ def check_items(items: tuple[Item, ...], text: str) -> None:
         check_items(item.parts, text)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(derandomize=True, max_examples=400, deadline=None)
 @given(TEXTS)
 def test_any_text_is_split_or_opaque(text: str) -> None:
     script = parse_script(text)
@@ -89,7 +89,7 @@ def test_any_text_is_split_or_opaque(text: str) -> None:
     assert script.variables == {name for item in script.items for name in item.variables}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(derandomize=True, max_examples=200, deadline=None)
 @given(TEXTS)
 def test_words_of_any_text_are_text(text: str) -> None:
     assert all(isinstance(word, str) for word in split_words(text))
@@ -97,7 +97,7 @@ def test_words_of_any_text_are_text(text: str) -> None:
     assert literal is None or len(literal) <= len(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(derandomize=True, max_examples=200, deadline=None)
 @given(SHELL_CHARACTERS)
 def test_a_literal_word_survives_quoting(text: str) -> None:
     quoted = "'" + text.replace("'", "'\\''") + "'"
@@ -106,7 +106,7 @@ def test_a_literal_word_survives_quoting(text: str) -> None:
         assert split_words(f"echo {quoted} b") == ("echo", text, "b")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(derandomize=True, max_examples=200, deadline=None)
 @given(TEXTS, TEXTS)
 def test_two_lines_are_the_items_of_both(first: str, second: str) -> None:
     one, two, both = parse_script(first), parse_script(second), parse_script(f"{first}\n{second}")
