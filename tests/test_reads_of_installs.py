@@ -15,6 +15,8 @@ from msrefactor_transforms.ecosystems import _go_commands as go
 from msrefactor_transforms.ecosystems import _java_commands as java
 from msrefactor_transforms.ecosystems import _php_commands as php
 from msrefactor_transforms.ecosystems import _ruby_commands as ruby
+from msrefactor_transforms.ecosystems._sbt_installs import of_update
+from msrefactor_transforms.ecosystems._swift_installs import of_resolve
 
 LOCK = "GEM\n  specs:\n    rack (3.1.8)\n\nPLATFORMS\n  x86_64-linux\n\nDEPENDENCIES\n  rack\n"
 
@@ -177,3 +179,19 @@ def test_a_download_of_maven_reads_the_poms(tmp_path: Path) -> None:
     )
     scope = scope_of(tmp_path / "b", {"pom.xml": jar}, "maven:3.9")
     assert code(known(java, "mvn dependency:resolve", scope)) == "install-mode"
+
+
+def test_patterns_in_strings_of_a_build_hide_nothing(tmp_path: Path) -> None:
+    """`**/*.java` begins no comment, and what a comment says is read by nobody."""
+    hidden = 'val none = "**/*.java"\nval v = IO.read(file("VERSION"))\nval all = "**/x"\n'
+    found = of_update(scope_of(tmp_path / "a", {"build.sbt": hidden}, "sbtscala/scala-sbt:1"))
+    assert code(found) == "install-mode"
+    commented = 'name := "x" // IO.read\n/* Process( */\n'
+    found = of_update(scope_of(tmp_path / "b", {"build.sbt": commented}, "sbtscala/scala-sbt:1"))
+    assert code(found) is None
+    manifest = 'let a = "x//" ; let f = FileManager.default\n'
+    found = of_resolve((), scope_of(tmp_path / "c", {"Package.swift": manifest}, "swift:6.0"))
+    assert code(found) == "install-mode"
+    manifest = 'let package = Package(name: "m") /* FileManager */ // fopen\n'
+    found = of_resolve((), scope_of(tmp_path / "d", {"Package.swift": manifest}, "swift:6.0"))
+    assert code(found) is None

@@ -34,7 +34,7 @@ from msrefactor.facts import (
     stage_facts,
 )
 from msrefactor.ignoring import hidden_reads
-from msrefactor.model import Changed, NeedKind, Transform, View
+from msrefactor.model import COPIED, Changed, NeedKind, Transform, View
 from msrefactor.parse import parse
 from msrefactor.provision import final_of, has
 from msrefactor.replacement import replacement_findings
@@ -370,8 +370,7 @@ def _needs(before: View, new: Dockerfile, outcome: Changed) -> Iterable[str]:
     for need in outcome.needs:
         if need.provider is None or has(final, need):
             continue
-        is_made = need.provider == "copied from the builder"
-        if need.kind is NeedKind.PATH and not is_made and _never_had(olds, need.name):
+        if need.kind is NeedKind.PATH and need.provider == COPIED and _never_had(olds, need.name):
             yield f"need-not-found: nothing brings {need.name} into the image as it is ({need.evidence})"
         else:
             yield f"check-failed: the final stage lacks the {need.kind.value} {need.name}: {need.provider}"

@@ -178,6 +178,12 @@ class NeedKind(enum.Enum):
     ENVIRONMENT = "environment"
 
 
+COPIED = "copied"
+"""Where a file of the build context is: the `Need.provider` of what a COPY brings."""
+COPIED_FROM_BUILDER = "copied from the builder"
+"""The `Need.provider` of what a build step made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """Something the running container uses, who says so, and where the final stage has it."""

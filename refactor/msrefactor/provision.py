@@ -14,7 +14,7 @@ from msrefactor.commands import PackageCall
 from msrefactor.facts import Role, Scope, StageFacts, is_under, overlaps
 from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import BaseImage
-from msrefactor.model import Need, NeedKind
+from msrefactor.model import COPIED, COPIED_FROM_BUILDER, Need, NeedKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,9 @@ def _packages(stages: Sequence[StageFacts]) -> tuple[frozenset[str], bool]:
     for call in calls:
         if call.action == "install":
             is_unknown = is_unknown or None in call.names
-            found.update(_bare(name) for name in call.names if name)
+            found.update(knowledge.bare(name) for name in call.names if name)
         elif call.action == "remove":
-            found.difference_update(_bare(name) for name in call.names if name)
+            found.difference_update(knowledge.bare(name) for name in call.names if name)
     return frozenset(found), is_unknown
 
 
@@ -120,7 +120,7 @@ def has(final: Final, need: Need) -> bool:
     if need.kind is NeedKind.PACKAGE:
         return _has_package(final, need.name)
     if need.kind is NeedKind.PATH:
-        return _has_path(final, need.name, is_copied=(need.provider or "").startswith("copied"))
+        return _has_path(final, need.name, is_copied=need.provider in (COPIED, COPIED_FROM_BUILDER))
     if need.kind is NeedKind.COMMAND:
         path = (need.provider or "").removesuffix(", copied")
         if path != need.provider and path.startswith("/") and "/" not in need.name:
@@ -134,13 +134,8 @@ def has(final: Final, need: Need) -> bool:
     return True  # the environment is part of the configuration, which is compared as a whole
 
 
-def _bare(name: str) -> str:
-    """Return a package's name without its version, architecture or release: `curl=7.*`, `libc6:i386`."""
-    return name.partition("=")[0].partition(":")[0].partition("/")[0].partition("~")[0].partition(">")[0]
-
-
 def _has_package(final: Final, name: str) -> bool:
-    name = _bare(name)
+    name = knowledge.bare(name)
     if name in final.packages or name in final.base.installs or final.has_unknown_packages:
         return True
     return knowledge.surely_holds(final.base, name)

@@ -41,6 +41,7 @@ from msrefactor.facts import Role, StageFacts, stage_facts
 from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import BaseImage, describe
 from msrefactor.model import (
+    COPIED_FROM_BUILDER,
     Change,
     Changed,
     Evidence,
@@ -168,7 +169,7 @@ def _artifact_needs(view: View, facts: StageFacts, slices: Slices) -> Iterator[N
     """Yield what the builder makes and the container runs on."""
     for artifact in slices.artifacts:
         evidence = evidence_of(facts.facts[artifact.after].instruction, view.name)
-        yield Need(NeedKind.PATH, artifact.path, evidence, "copied from the builder")
+        yield Need(NeedKind.PATH, artifact.path, evidence, COPIED_FROM_BUILDER)
 
 
 def _user_needs(view: View, final: StageFacts) -> Iterator[Need]:

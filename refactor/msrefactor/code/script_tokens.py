@@ -44,12 +44,31 @@ def code_of(text: str, language: str) -> Code:
     return code if deepest <= _MAX_DEPTH else Code(())
 
 
+def without_comments(text: str, language: str) -> str:
+    """Return a script's text with a blank for each comment; strings stay, whatever is in them.
+
+    `language` may also be `swift`, whose strings and comments are those of Kotlin but for `$`.
+    """
+    return "".join(
+        " " if kind in ("comment", "block") else text[start:end]
+        for kind, _, start, end in _scanned(text, language)
+    )
+
+
 def _tokens(text: str, language: str) -> Iterator[Token]:
+    for _, token, _, _ in _scanned(text, language):
+        if token is not None:
+            yield token
+
+
+def _scanned(text: str, language: str) -> Iterator[tuple[str, Token | None, int, int]]:
+    """Yield each piece of the text: its kind, its token if it is one, where it starts and ends."""
     at, line, end = 0, 1, len(text)
     before = Token("newline", "\n", 0)
     while at < end:
         match = _TOKEN.match(text, at)
         if match is None:
+            yield "other", None, at, at + 1
             at += 1
             continue
         kind, found = str(match.lastgroup), match[0]
@@ -70,14 +89,17 @@ def _tokens(text: str, language: str) -> Iterator[Token]:
                 at = _behind_character(text, start)
                 token = Token("rune", text[start:at], line)
             else:
-                is_interpolated = found[0] == '"' and (
-                    language != "scala"
-                    or (before.text in ("s", "f", "raw") and text[start - 1 : start].isalpha())
+                is_interpolated = (
+                    found[0] == '"'
+                    and language != "swift"
+                    and (
+                        language != "scala"
+                        or (before.text in ("s", "f", "raw") and text[start - 1 : start].isalpha())
+                    )
                 )
                 token, at = _string(text, at, found, line, language, is_interpolated)
-        if token is not None:
-            yield token
-            before = token
+        yield kind, token, start, at
+        before = token or before
         line += text.count("\n", start, at)
 
 

@@ -31,7 +31,7 @@ def runtime_packages(name: str, system: str, releases: Sequence[str]) -> tuple[s
     The names can be installed on every one of the releases and bring each release's own libraries. Empty:
     nothing is needed. None: not known, or no names do for all releases; keep the package.
     """
-    name = _bare(name)
+    name = bare(name)
     if system == "alpine":
         if name == "openssl-dev" and not all(_has_openssl_3(release) for release in releases or ("",)):
             # libssl1.1 or libssl3, as the release has it
@@ -69,7 +69,7 @@ def is_build_only(name: str, system: str) -> bool:
     The libraries that the programs it builds need are another question: runtime_packages. It is true of
     python3-dev too, which brings Debian's own python3: where that one is used, python3 must be kept.
     """
-    name = _bare(name)
+    name = bare(name)
     if name.startswith((".", "@")):  # apk's virtual groups, dnf's groups: .build-deps
         return (system == "rpm" and name[1:].replace("-", " ") in _RPM_GROUPS) or bool(
             re.fullmatch(
@@ -167,7 +167,7 @@ def package_of_command(command: str, system: str) -> str | None:
 @cache
 def commands_of(package: str, release: str | None = None) -> tuple[str, ...]:
     """Return the commands of a Debian package, in one release or in any."""
-    package = _bare(package)
+    package = bare(package)
     found = (
         {command for command, tool in _tools().items() if tool.get("debian") == package}
         if release is None
@@ -211,7 +211,7 @@ def minimal_commands(system: str, release: str | None = None) -> frozenset[str]:
 
 def installed_size_mb(package: str, release: str | None) -> float | None:
     """Return what installing a package adds to the slim image of a Debian release, in MB (10**6 bytes)."""
-    name = _bare(package)
+    name = bare(package)
     if name in _ALL_TOOLS or name in _RPM_GROUPS:
         name = "build-essential"
     versioned = _VERSIONED.fullmatch(name)
@@ -222,7 +222,8 @@ def installed_size_mb(package: str, release: str | None) -> float | None:
     return None if size is None else size * 1024 / 1e6
 
 
-def _bare(name: str) -> str:
+def bare(name: str) -> str:
+    """Return a package's name without version, release and architecture: `curl=7.*`, `libc6:i386`."""
     return re.split(r"[=<>~:/]", name.strip(), maxsplit=1)[0].lower()
 
 

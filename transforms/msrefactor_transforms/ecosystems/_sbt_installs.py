@@ -10,6 +10,7 @@ import posixpath
 import re
 
 from msrefactor.code.sbt import read_sbt
+from msrefactor.code.script_tokens import without_comments
 from msrefactor.facts import Dependencies, Scope
 from msrefactor.model import Refused
 
@@ -38,8 +39,7 @@ def of_update(scope: Scope) -> Dependencies:
     for path in texts:
         if not path.endswith((".sbt", ".scala")):
             continue
-        plain = re.sub(r"(?m)(?<!:)//.*$|/\*[\s\S]*?\*/", "", scope.read(path) or "")
-        found = _MORE.search(plain)
+        found = _MORE.search(without_comments(scope.read(path) or "", "scala"))
         if found is not None:
             detail = f"{path} may read other files of the project: {found[0]}"
             obstacle = Refused(

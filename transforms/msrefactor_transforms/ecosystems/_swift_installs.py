@@ -10,6 +10,7 @@ import posixpath
 import re
 from collections.abc import Sequence
 
+from msrefactor.code.script_tokens import without_comments
 from msrefactor.facts import Dependencies, Scope
 from msrefactor.model import Refused
 
@@ -34,8 +35,7 @@ def of_resolve(words: Sequence[str], scope: Scope) -> Dependencies:
     names = [name for name in scope.files(root) if "/" not in name and name.startswith("Package@swift-")]
     manifests = [posixpath.join(root, name) for name in ("Package.swift", *sorted(names))]
     for path in manifests:
-        plain = re.sub(r"(?m)(?<!:)//.*$", "", scope.read(path) or "")
-        found = _MORE.search(plain)
+        found = _MORE.search(without_comments(scope.read(path) or "", "swift"))
         if found is not None:
             detail = f"{path} may read other files of the project: {' '.join(found[0].split())}"
             obstacle = obstacle or Refused("install-mode", detail)

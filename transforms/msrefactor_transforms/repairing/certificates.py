@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from msrefactor.code.go_tokens import imports_in, tokens
+from msrefactor.code.tokens import arguments
 from msrefactor.facts import Role, StageFacts
 from msrefactor.knowledge.packages import packages_in
 from msrefactor.model import Change, Evidence, View
@@ -21,8 +22,8 @@ from msrefactor_transforms.repairing.kinds import (
 )
 from msrefactor_transforms.splitting.copies import copied
 
-_CALL = re.compile(r'\bhttp\.(?:Get|Post|PostForm|Head|NewRequest)\((?:[^()"]*,\s*)?"https://')
-_ZONE = re.compile(r'\btime\.LoadLocation\("[A-Z][A-Za-z]+/')
+_CALLS = ("net/http", frozenset({"Get", "Post", "PostForm", "Head", "NewRequest"}))
+_ZONE_CALLS = ("time", frozenset({"LoadLocation"}))
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 _ZONES = "/usr/share/zoneinfo"
 
@@ -47,14 +48,14 @@ def find(view: View, stages: tuple[StageFacts, ...]) -> Found:
         lines: list[str] = []
         changes: list[Change] = []
         name = name_of(view, copy.stage)
-        call = _place_of(_CALL, sources.own)
+        call = _place_of(_CALLS, sources.own, lambda text: text.startswith("https://"))
         roots = any(one.startswith("golang.org/x/crypto/x509roots") for one in sources.imports)
         insecure = sources.mentions("InsecureSkipVerify|RootCAs|SSL_CERT")
         needs = call is not None and not roots and not insecure and _brings_certificates(builder)
         if call is not None and needs and not _has(final, _CERTIFICATES):
             lines.append(f"COPY --from={name} {_CERTIFICATES} /etc/ssl/certs/\n")
             changes.append(change(view, "copy the certificates: the program calls https", copy.fact, call))
-        zone = _place_of(_ZONE, sources.own)
+        zone = _place_of(_ZONE_CALLS, sources.own, lambda text: text[:1].isupper() and "/" in text)
         embedded = "time/tzdata" in sources.imports or "timetzdata" in str(
             [f.instruction.source for f in builder.facts]
         )
@@ -69,13 +70,27 @@ def find(view: View, stages: tuple[StageFacts, ...]) -> Found:
     return Found()
 
 
-def _place_of(pattern: re.Pattern[str], files: Mapping[str, str]) -> Evidence | None:
-    """Return the first line of the source that a pattern matches, comments aside."""
+def _place_of(
+    calls: tuple[str, frozenset[str]], files: Mapping[str, str], is_meant: Callable[[str], bool]
+) -> Evidence | None:
+    """Return the first call of a package's functions that is given a literal string that is meant."""
+    package, functions = calls
     for path, text in sorted(files.items()):
-        for number, line in enumerate(text.splitlines(), 1):
-            found = pattern.search(line)
-            if found and "//" not in line[: found.start()] and not path.endswith("_test.go"):
-                return Evidence(path, number, line.strip()[:120])
+        code = list(tokens(text))
+        names = {name for name, imported in imports_in(code).items() if imported == package}
+        for at in range(len(code) - 3) if names and not path.endswith("_test.go") else ():
+            first, dot, function, bracket = (token.text for token in code[at : at + 4])
+            is_call = first in names and dot == "." and function in functions and bracket == "("
+            if not is_call or code[at].kind != "name" or (at and code[at - 1].text == "."):
+                continue
+            given = [
+                group[0].text
+                for group in arguments(code, at + 3)[0]
+                if len(group) == 1 and group[0].kind == "string"
+            ]
+            if any(map(is_meant, given)):
+                line = code[at].line
+                return Evidence(path, line, text.splitlines()[line - 1].strip()[:120])
     return None
 
 

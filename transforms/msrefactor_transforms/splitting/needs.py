@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from msrefactor import variables
 from msrefactor.code.needs import EMPTY, CodeNeeds, context_path, merged_needs
 from msrefactor.code.shell import Start as CodeStart
 from msrefactor.code.shell import arguments_of, script_needs, started_by, starts_in
@@ -20,8 +21,9 @@ from msrefactor.contract import starts
 from msrefactor.facts import StageFacts, is_under
 from msrefactor.knowledge import packages as knowledge
 from msrefactor.knowledge.images import BaseImage
-from msrefactor.model import Evidence, Need, NeedKind, Refused, View
+from msrefactor.model import COPIED, Evidence, Need, NeedKind, Refused, View
 from msrefactor.shell import parse_script
+from msrefactor.tree import Instruction
 from msrefactor_transforms.splitting.plan import RuntimePackage, SplitPlan
 from msrefactor_transforms.splitting.written import written_needs
 
@@ -252,7 +254,7 @@ def resolved(
         needs.append(Need(NeedKind.LIBRARY, name, evidence, found_in))
     for path, evidence in wants.files:
         is_lost = facts.end.is_file(path) and not _is_brought(path, available)
-        needs.append(Need(NeedKind.PATH, path, evidence, None if is_lost else "copied"))
+        needs.append(Need(NeedKind.PATH, path, evidence, None if is_lost else COPIED))
         if is_lost and refusal is None:
             refusal = Refused("need-not-found", f"{path} isn't copied to the final stage", (evidence,))
     assumptions: list[str] = []
@@ -411,7 +413,13 @@ def _provider(
             return f"package {package}"
     if "/" in name or command in at_base:
         return None
-    added = re.findall(r'PATH="?([^:"$\s]+)', " ".join(plan.runtime_prelude))
+    added = [
+        folder
+        for line in plan.runtime_prelude
+        for name, value in Instruction.new(line).pairs
+        if name == "PATH"
+        for folder in variables.expand(value or "", {}).split(":")
+    ]
     folders = [entry for entry in (*added, *_path(facts)) if entry]
     for path in available:
         if any(path == posixpath.join(folder, name) or is_under(folder, path) for folder in folders):
