@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from conftest import git_apply
 from msrefactor.cli import main
 from msrefactor.model import Change, Changed, Result, Settings, Step
 from msrefactor.parse import parse
@@ -215,7 +215,7 @@ def test_a_diff_with_its_table_is_still_a_patch(
     assert main(["--diff", "--verify", "Dockerfile"]) == 1
     patch = capsys.readouterr().out
     assert patch.splitlines()[-1].split()[:2] == ["Dockerfile", "proved"]
-    subprocess.run(["git", "apply"], input=patch, text=True, check=True, cwd=project)
+    git_apply(patch.encode(), project)
     assert "AS build" in (project / "Dockerfile").read_text()
 
 

@@ -93,7 +93,7 @@ def test_exception_and_result_that_cannot_be_sent_are_lost_things() -> None:
 
     results: list[tuple[int, object]] = list(in_order(12, work, lost, 2))
     assert results[5] == (5, "ValueError: two lines")
-    assert "pickle" in str(results[6][1])
+    assert "local object" in str(results[6][1])  # what Python 3.11 can't pickle, 3.13 can't get
     assert all(text == "" for number, text in results if number not in {5, 6})
 
 
