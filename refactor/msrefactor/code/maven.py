@@ -115,7 +115,7 @@ def _may_hold(condition: ElementTree.Element) -> bool:
 
 def _part(root: ElementTree.Element) -> Pom:
     """Return what a project and a profile have in common."""
-    properties = {child.tag: (child.text or "").strip() for child in root.find("properties") or ()}
+    properties = {child.tag: (child.text or "").strip() for child in root.iterfind("properties/*")}
     return Pom(
         properties=properties,
         modules=tuple((m.text or "").strip() for m in root.findall("modules/module")),
